@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Resolves pyproject.toml into the lock files. Everything is resolved at once; the smaller files are cuts of it.
+# torch is left out: its CPU and CUDA builds differ, so no hash holds for both (requirements/torch.txt).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() { uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \
+            --no-header --quiet "$@"; }
+compile --all-extras --output-file requirements/dev.txt
+compile --extra export --constraints requirements/dev.txt --output-file requirements/export.txt
+compile --constraints requirements/dev.txt --output-file requirements/service.txt
