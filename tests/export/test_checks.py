@@ -22,7 +22,7 @@ from export.recipes import Recipe
 from models.attention_lstm import AttentionLSTMSizes
 from models.contract import METADATA_KEY, Contract, ContractError
 from models.se_cnn import SECNNSizes
-from tests.export.conftest import quick_image, quick_series
+from tests.export.quick import quick_image, quick_series
 
 
 class Written:

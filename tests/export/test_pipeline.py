@@ -18,7 +18,7 @@ from export.errors import AccuracyError
 from export.fingerprint import fingerprint, is_published
 from export.recipes import timeseries
 from models.contract import read_contract
-from tests.export.conftest import ROOT, quick_image, quick_series, run_export
+from tests.export.quick import ROOT, quick_image, quick_series, run_export
 
 
 def test_the_texts_task_comes_out_as_the_text_has_it(published_series: Path) -> None:
@@ -173,3 +173,15 @@ def test_help_teaches() -> None:
     for option in ("data", "repository", "seed", "epochs", "device", "samples", "time-steps", "features",
                    "attention-column", "gate", "compare-gates"):  # fmt: skip
         assert f"--{option}" in told
+
+
+@pytest.mark.training
+def test_digits_comes_out_as_promised(tmp_path: Path) -> None:
+    """Accuracy at least 0.985; the largest contribution in the digit's box for at least 98 % of test pictures."""
+    done = run_export("image", "--repository", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    figures = orjson.loads((tmp_path / "image" / "1" / "report" / "figures.json").read_bytes())
+    assert figures["accuracy"] >= 0.985
+    assert figures["parameters"] < 100_000
+    assert figures["largest_contribution_in_box"] >= 0.98 > figures["random_cell_in_box"] + 0.5

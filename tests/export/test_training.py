@@ -9,7 +9,7 @@ import torch
 
 from export.recipes import Recipe
 from export.training import evaluate, train
-from tests.export.conftest import quick_image, quick_series
+from tests.export.quick import quick_image, quick_series
 
 
 def _weights(recipe: Recipe, folder: Path) -> dict[str, torch.Tensor]:

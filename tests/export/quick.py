@@ -1,4 +1,4 @@
-"""Real parts for the tests of export: the text's recipe trained whole, an image recipe for two epochs."""
+"""Recipes that train in seconds, and the command as a user calls it."""
 
 import os
 import subprocess
@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from export.recipes import Recipe, image, timeseries
 
@@ -32,13 +30,3 @@ def run_export(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> 
     command: Sequence[str] = [sys.executable, "-m", "export", *map(str, arguments)]
     settings = os.environ | {"NO_COLOR": "1", "COLUMNS": "120"} | environment
     return subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(scope="session")
-def published_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default command's published version: the text's task, whole."""
-    repository = tmp_path_factory.mktemp("series") / "model_repository"
-    done = run_export("timeseries", "--repository", repository)
-    assert done.returncode == 0, done.stderr
-    assert "Published" in done.stdout
-    return repository / "timeseries" / "1"

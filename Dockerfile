@@ -1,0 +1,49 @@
+# Two images from one file: `export` trains and publishes, `service` (the default) answers. No torch in the service.
+
+FROM python:3.11-slim-bookworm AS base
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /heed
+# Whoever runs the containers may name another user: nothing here belongs to this one but the model repository.
+RUN groupadd --gid 10001 heed && useradd --uid 10001 --gid heed --no-create-home --home-dir /tmp heed \
+ && install --directory --owner=heed --group=heed /model_repository
+
+
+FROM base AS export
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements/torch.txt requirements/export.txt requirements/install-torch.sh requirements/
+RUN PIP="python -m pip" sh requirements/install-torch.sh
+RUN pip install --require-hashes -r requirements/export.txt
+COPY models/ models/
+COPY export/ export/
+# Lightning and matplotlib-like tools look for a home to write to; the file system is read-only but for /tmp.
+ENV OMP_WAIT_POLICY=PASSIVE HOME=/tmp
+USER heed
+VOLUME /model_repository
+ENTRYPOINT ["python", "-m", "export"]
+CMD ["--help"]
+
+
+FROM base AS dependencies
+COPY requirements/service.txt requirements/
+RUN python -m venv --without-pip /opt/heed \
+ && python -m pip --python /opt/heed/bin/python install --require-hashes -r requirements/service.txt \
+ # Neither tests nor onnxruntime's tools for making models are asked for by anything that answers requests.
+ && find /opt/heed -depth \( -name tests -o -name test \) -type d -exec rm -rf {} + \
+ && rm -rf /opt/heed/lib/python3.11/site-packages/onnxruntime/quantization \
+           /opt/heed/lib/python3.11/site-packages/onnxruntime/transformers \
+           /opt/heed/lib/python3.11/site-packages/onnxruntime/tools
+
+
+FROM base AS service
+COPY --from=dependencies /opt/heed /opt/heed
+COPY models/contract.py models/answer.py models/pictures.py models/__init__.py models/
+COPY service/ service/
+ENV PATH=/opt/heed/bin:$PATH HEED_HOST=0.0.0.0 HEED_PORT=8000 HEED_MODEL_REPOSITORY=/model_repository
+USER heed
+EXPOSE 8000
+VOLUME /model_repository
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['HEED_PORT']}/v2/health/ready\", timeout=2)"]
+CMD ["python", "-m", "service"]

@@ -1,0 +1,77 @@
+# Everything that Heed does, one target each. `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+REPOSITORY ?= model_repository
+
+# Where torch comes from: PyTorch's own CPU builds. Another index or folder of wheels is one setting:
+# make serve TORCH_INDEX=https://download.pytorch.org/whl/cu130   or   PIP_FIND_LINKS=/path/to/wheels make serve
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# Threads that wait spinning beside a busy process slow training many times over.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FOR_EXPORT := $(VENV)/.installed-export
+FOR_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help serve export test test-training check bench study staging lock clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+serve: export ## Train, export and serve: the main job
+	@echo "Starting the service"
+	@HEED_MODEL_REPOSITORY=$(REPOSITORY) HEED_MODEL_CONTROL=$${HEED_MODEL_CONTROL:-explicit} exec $(BIN)/python -m service
+
+export: $(FOR_EXPORT) ## Train and publish both models, unless they are there already
+	@$(BIN)/python -m export timeseries --unless-published --repository $(REPOSITORY)
+	@$(BIN)/python -m export image --unless-published --repository $(REPOSITORY)
+
+test: $(FOR_DEV) ## Run the tests
+	$(BIN)/python -m pytest
+
+test-training: $(FOR_DEV) ## Train `digits` whole and hold it to what the README says (two minutes)
+	$(BIN)/python -m pytest -m training
+
+check: $(FOR_DEV) ## Lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+study: $(FOR_DEV) ## Train twenty attention-LSTMs: where the weight settles, by column and seed (four minutes)
+	$(BIN)/python -m benchmarks.column_seeds
+
+bench: $(FOR_DEV) ## Measure the service under load
+	$(BIN)/python -m benchmarks.load
+
+staging: ## Build the images, bring them up, ask them the README's questions, take them down
+	bash deploy/staging.sh
+
+lock: ## Write the lock files anew (needs uv)
+	bash requirements/lock.sh
+
+clean: ## Remove what was installed and made, models included
+	rm -rf $(VENV) $(REPOSITORY) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Heed needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is `$(PYTHON) --version`: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed-torch: $(VENV)/.created requirements/torch.txt
+	@PIP="$(PIP)" TORCH_INDEX="$(TORCH_INDEX)" sh requirements/install-torch.sh
+	@touch $@
+
+$(VENV)/.installed-%: requirements/%.txt $(VENV)/.installed-torch
+	@echo "Installing $<"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,87 @@
+"""python -m service: reads the settings, binds the port, runs the workers, stops them in peace."""
+
+import argparse
+import signal
+import socket
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+from uvicorn.supervisors import Multiprocess
+
+from service.greeting import greet_when_ready
+from service.http_protocol import HttpProtocol
+from service.logs import configure_logging
+from service.settings import Settings, complaints, settings_help
+
+EXIT_WRONG_SETTING = 2
+EXIT_PORT_TAKEN = 3
+# Loading a model holds the interpreter lock, and a worker that does not answer its parent in time is replaced.
+WORKER_SILENCE_SECONDS = 30
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; running requests are answered before the process ends."""
+    argparse.ArgumentParser(
+        prog="python -m service",
+        description="Serve the models of a repository over HTTP.\n\nSettings, as environment variables:\n"
+        + settings_help().replace("%", "%%"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    settings = _settings()
+    configure_logging(settings.log_level)
+    # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    listener = _bound(settings)
+    greet_when_ready(settings.host, listener.getsockname()[1], settings.workers)
+    _serve(settings, listener)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        print("\n".join(complaints(invalid)), file=sys.stderr)
+        sys.exit(EXIT_WRONG_SETTING)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    # Bound but not listening yet: until a worker accepts, a connection is refused and not left waiting.
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"HEED_HOST, HEED_PORT: cannot listen on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
+        sys.exit(EXIT_PORT_TAKEN)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        "service.app:create_app_from_environment",
+        factory=True,
+        workers=settings.workers,
+        http=HttpProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=settings.root_path,
+        timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
+    )
+    if settings.workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        Multiprocess(config, sockets=[listener]).run()
+
+
+if __name__ == "__main__":
+    main()

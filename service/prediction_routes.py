@@ -1,0 +1,93 @@
+"""The prediction routes with their documentation: bodies, media types, examples, answers, problems."""
+
+from typing import Any
+
+from service.predict import Predictions
+from service.problems import (
+    InvalidInput,
+    MalformedBody,
+    ModelLoading,
+    NotAcceptable,
+    TooLarge,
+    UnknownModel,
+    UnknownVersion,
+    UnsupportedMediaType,
+    documented_problems,
+)
+from service.request_body import BodyReader
+from service.routing import JSON, Document, LeanRoute
+from service.schemas import ImageAnswer, ImageAnswers, TimeseriesAnswer, TimeseriesAnswers
+
+PROBLEMS = documented_problems(
+    MalformedBody,
+    UnknownModel,
+    UnknownVersion,
+    NotAcceptable,
+    TooLarge,
+    UnsupportedMediaType,
+    InvalidInput,
+    ModelLoading,
+)
+HEADERS = {
+    "X-Request-ID": {"description": "the request's id, taken over or made", "schema": {"type": "string"}},
+    "Server-Timing": {"description": "milliseconds: decode, queue, inference", "schema": {"type": "string"}},
+}
+
+FORMAT = "PNG, JPEG, WebP, GIF, BMP or TIFF"
+SERIES = [[14.06, 10.66], [-5.18, 3.1], [1.0, 1.0]]
+SERIES_SCHEMA = {
+    "description": "axes time, feature; a model of one feature also takes a flat list",
+    "type": "array",
+    "minItems": 1,
+    "items": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "number"}}, {"type": "number"}]},
+}
+BASE64 = {"type": "string", "description": f"a {FORMAT} file in base64; a data: prefix is allowed"}
+# The smallest PNG: one black pixel.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+
+
+def prediction_routes(predictions: Predictions, body_reader: BodyReader, max_inputs: int) -> list[LeanRoute]:
+    """The four routes, ready to stand in the application's router."""
+    several = {"type": "array", "minItems": 1, "maxItems": max_inputs}
+    sequence = {JSON: _object("sequence", SERIES_SCHEMA, SERIES)}
+    sequences = {JSON: _object("sequences", several | {"items": SERIES_SCHEMA}, [SERIES, SERIES])}
+    file = {"type": "string", "format": "binary", "description": f"a {FORMAT} file"}
+    image = {
+        "image/*": {"schema": file},
+        "multipart/form-data": {"schema": _form({"image": file})},
+        JSON: _object("image", BASE64, PIXEL),
+    }
+    images = {
+        "multipart/form-data": {"schema": _form({"images": several | {"items": file}})},
+        JSON: _object("images", several | {"items": BASE64}, [PIXEL, PIXEL]),
+    }
+    documented: list[tuple[str, Any, Document, type]] = [
+        ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer),
+        ("/predict/timeseries/batch", predictions.predict_timeseries_batch, sequences, TimeseriesAnswers),
+        ("/predict/image", predictions.predict_image, image, ImageAnswer),
+        ("/predict/image/batch", predictions.predict_image_batch, images, ImageAnswers),
+    ]
+    return [
+        LeanRoute(
+            path,
+            endpoint,
+            body_reader=body_reader,
+            methods=["POST"],
+            tags=["predictions"],
+            response_model=answer,
+            response_description="The prediction and where the model looked",
+            responses={200: {"headers": HEADERS}, **PROBLEMS},
+            openapi_extra={"requestBody": {"required": True, "content": content}},
+        )
+        for path, endpoint, content, answer in documented
+    ]
+
+
+def _object(member: str, schema: Document, example: Any) -> Document:
+    properties = {member: schema}
+    body = {"type": "object", "properties": properties, "required": [member], "additionalProperties": False}
+    return {"schema": body, "examples": {"example": {"value": {member: example}}}}
+
+
+def _form(properties: Document) -> Document:
+    return {"type": "object", "properties": properties, "required": list(properties)}

@@ -1,0 +1,201 @@
+"""Every refusal that a caller can meet, and its form on the wire: application/problem+json (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+DETAIL_OF_500 = "the server failed on this request; it is logged under the request id"
+
+
+class ServingError(Exception):
+    """A request that cannot be answered, told to its caller. `word` stays: clients tell problems apart by it."""
+
+    status: ClassVar[int]
+    word: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+
+    def within(self, place: str) -> "ServingError":
+        """The same problem, its detail prefixed with the place in the request where it was found."""
+        return type(self)(f"{place}: {self.detail}", self.headers)
+
+
+class MalformedBody(ServingError):
+    """The bytes are not what they say they are."""
+
+    status, word, title = 400, "malformed-body", "The body cannot be read"
+
+
+class MalformedRequest(ServingError):
+    """The request itself is not valid HTTP."""
+
+    status, word, title = 400, "malformed-request", "The request is not valid HTTP"
+
+
+class PathNotFound(ServingError):
+    """No route has this path."""
+
+    status, word, title = 404, "not-found", "There is nothing at this path"
+
+
+class UnknownModel(ServingError):
+    """No model of this name is served."""
+
+    status, word, title = 404, "unknown-model", "There is no such model"
+
+
+class UnknownVersion(ServingError):
+    """The model has no such version."""
+
+    status, word, title = 404, "unknown-version", "The model has no such version"
+
+
+class NoSamples(ServingError):
+    """The model came without samples."""
+
+    status, word, title = 404, "no-samples", "The model has no samples"
+
+
+class MethodNotAllowed(ServingError):
+    """The path exists, the method does not."""
+
+    status, word, title = 405, "method-not-allowed", "The path does not take this method"
+
+
+class NotAcceptable(ServingError):
+    """Nothing that the route can give is in Accept."""
+
+    status, word, title = 406, "not-acceptable", "No acceptable media type"
+
+
+class TooLarge(ServingError):
+    """Body, inflated body or picture over its limit."""
+
+    status, word, title = 413, "too-large", "The input is over a limit"
+
+
+class UnsupportedMediaType(ServingError):
+    """The route does not take this Content-Type."""
+
+    status, word, title = 415, "unsupported-media-type", "The route does not take this media type"
+
+
+class InvalidInput(ServingError):
+    """Readable, but not what the route or the model takes."""
+
+    status, word, title = 422, "invalid-input", "The input is not what is taken here"
+
+
+class HeadersTooLarge(ServingError):
+    """Request line and headers over their limit."""
+
+    status, word, title = 431, "headers-too-large", "The request's headers are over a limit"
+
+
+class InternalError(ServingError):
+    """Our bug. Tells nothing of the inside."""
+
+    status, word, title = 500, "internal", "The server failed"
+
+
+class ModelLoading(ServingError):
+    """The model was found and is not loaded yet."""
+
+    status, word, title = 503, "loading", "The model is still loading"
+
+
+class Draining(ServingError):
+    """The server is stopping."""
+
+    status, word, title = 503, "draining", "The server is stopping"
+
+
+class NotReady(ServingError):
+    """Models are still loading, or none could be loaded."""
+
+    status, word, title = 503, "not-ready", "The server is not ready"
+
+
+def problem_document(error: ServingError) -> dict[str, Any]:
+    """RFC 9457's members, and `error`: the Open Inference Protocol's form of the detail."""
+    return {
+        "type": f"urn:heed:problem:{error.word}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "error": error.detail,
+    }
+
+
+def problem_response(error: ServingError) -> Response:
+    """The problem as a response."""
+    return Response(orjson.dumps(problem_document(error)), error.status, error.headers, MEDIA_TYPE)
+
+
+async def answer_serving_error(request: Request, error: Exception) -> Response:
+    """Exception handler of the family."""
+    assert isinstance(error, ServingError)
+    return problem_response(error)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Exception handler of what Starlette raises itself: unknown paths, wrong methods."""
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        return problem_response(PathNotFound(f"there is nothing at {request.url.path[:200]}", headers))
+    if error.status_code == 405:
+        taken = headers.get("Allow", "other methods")
+        return problem_response(MethodNotAllowed(f"this path takes {taken}, not {request.method}", headers))
+    status = HTTPStatus(error.status_code)
+    document = problem_document(InternalError(str(error.detail)))
+    document |= {"type": "about:blank", "title": status.phrase, "status": int(status)}
+    return Response(orjson.dumps(document), int(status), headers, MEDIA_TYPE)
+
+
+async def answer_internal_error(request: Request, error: Exception) -> Response:
+    """Exception handler of everything else. It is logged where the request's id is known: request_log.py."""
+    return problem_response(InternalError(DETAIL_OF_500))
+
+
+def documented_problems(*kinds: type[ServingError]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of these problems and of our own bugs, one a status."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    told: list[type[ServingError]] = [*kinds, InternalError]
+    for status in sorted({kind.status for kind in told}):
+        shared = [kind for kind in told if kind.status == status]
+        words = " or ".join(f"`{kind.word}`" for kind in shared)
+        meaning = " ".join(kind.__doc__ or "" for kind in shared)
+        responses[status] = {
+            "description": f"{words}: {meaning}",
+            "content": {MEDIA_TYPE: {"schema": {**PROBLEM_SCHEMA, "example": _example(shared[0])}}},
+        }
+    return responses
+
+
+def _example(kind: type[ServingError]) -> dict[str, Any]:
+    return problem_document(kind(DETAIL_OF_500 if kind is InternalError else "what was wrong, and what is expected"))
+
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "A problem as RFC 9457 has it; `error` repeats the detail.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "error"],
+    "properties": {
+        "type": {"type": "string", "description": "`urn:heed:problem:` and a word that stays"},
+        "title": {"type": "string", "description": "what kind of problem it is"},
+        "status": {"type": "integer", "description": "the HTTP status"},
+        "detail": {"type": "string", "description": "which value was wrong, and what is expected"},
+        "error": {"type": "string", "description": "the detail again, in the Open Inference Protocol's form"},
+    },
+}

@@ -1,0 +1,202 @@
+"""The models: found in a folder, checked, loaded, and handed out by name and version."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+from models.contract import Contract, ContractError, Task
+from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
+from service.session import GraphError, Session
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
+CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+
+MODEL_FILE = "model.onnx"
+SAMPLES_FILE = "samples.json"
+CHECKSUMS_FILE = "SHA256SUMS"
+
+Status = Literal["served", "refused", "loading"]
+
+
+class RefusedError(ValueError):
+    """A version that is not served. The message names the fact, never a place on the server."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A version that answers requests. `samples`: the request bodies that came with it, None where none did."""
+
+    name: str
+    version: str
+    session: Session
+    samples: list[Any] | None
+
+    @property
+    def contract(self) -> Contract:
+        """What the graph means."""
+        return self.session.contract
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What an answer says about its model."""
+        return {"name": self.name, "version": self.version, "task": self.contract.task}
+
+
+@dataclass(frozen=True)
+class FoundVersion:
+    """A version folder and what became of it."""
+
+    name: str
+    version: str
+    status: Status = "loading"
+    reason: str | None = None
+    served: ServedModel | None = None
+
+
+@dataclass
+class Repository:
+    """Folder `<name>/<version>/model.onnx`. `discover` lists it at once, `load` takes its time."""
+
+    folder: Path
+    versions: dict[str, dict[str, FoundVersion]] = field(default_factory=dict)
+
+    def discover(self) -> None:
+        """List what there is. What has no name or number as they should be is passed over."""
+        for model in sorted(_folders(self.folder, NAME), key=lambda path: path.name):
+            numbers = sorted(_folders(model, VERSION), key=lambda path: int(path.name))
+            if numbers:
+                self.versions[model.name] = {one.name: FoundVersion(model.name, one.name) for one in numbers}
+
+    async def load(self) -> None:
+        """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
+        for found in [one for versions in self.versions.values() for one in versions.values()]:
+            outcome = await asyncio.to_thread(_loaded, self.folder, found)
+            self.versions[found.name][found.version] = outcome
+
+    @property
+    def is_ready(self) -> bool:
+        """Everything was loaded or refused, and at least one version is served."""
+        statuses = [one.status for versions in self.versions.values() for one in versions.values()]
+        return "loading" not in statuses and "served" in statuses
+
+    def default_version(self, name: str) -> FoundVersion | None:
+        """The highest version that is served."""
+        return next((one for one in reversed(self.versions[name].values()) if one.served), None)
+
+    def served(self, name: str, version: str | None) -> ServedModel:
+        """The version asked for, or the default one. Raises UnknownModel, UnknownVersion or ModelLoading."""
+        found = self.versions_of(name)
+        if version is not None:
+            return _served(self.version_of(name, version))
+        if any(one.status == "loading" for one in found.values()):
+            raise _loading(name)
+        default = self.default_version(name)
+        if default is None:
+            last = list(found.values())[-1]
+            raise UnknownModel(f"model '{name}' was refused when it was loaded: {last.reason}")
+        return _served(default)
+
+    def served_for(self, task: Task, name: str, version: str | None) -> ServedModel:
+        """As `served`, and of the task that the route answers. Raises InvalidInput too."""
+        model = self.served(name, version)
+        if model.contract.task != task:
+            raise InvalidInput(f"model '{name}' has task {model.contract.task}, this route takes models of task {task}")
+        return model
+
+    def versions_of(self, name: str) -> dict[str, FoundVersion]:
+        """All versions found of a model. Raises UnknownModel."""
+        if name not in self.versions:
+            raise UnknownModel(f"there is no model '{name[:80]}'; GET /models lists those that there are")
+        return self.versions[name]
+
+    def version_of(self, name: str, version: str) -> FoundVersion:
+        """One version found of a model. Raises UnknownModel or UnknownVersion."""
+        found = self.versions_of(name)
+        if version not in found:
+            raise UnknownVersion(f"model '{name}' has no version '{version[:40]}', it has {', '.join(found)}"[:400])
+        return found[version]
+
+
+def _served(found: FoundVersion) -> ServedModel:
+    if found.status == "loading":
+        raise _loading(found.name)
+    if found.served is None:
+        raise UnknownVersion(f"version {found.version} of model '{found.name}' was refused: {found.reason}")
+    return found.served
+
+
+def _loading(name: str) -> ModelLoading:
+    return ModelLoading(f"model '{name}' is still loading; try again in a second", {"Retry-After": "1"})
+
+
+def _folders(folder: Path, pattern: re.Pattern[str]) -> Iterable[Path]:
+    try:
+        return [path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_dir()]
+    except OSError:
+        return []
+
+
+def _loaded(repository: Path, found: FoundVersion) -> FoundVersion:
+    logger = structlog.get_logger("service.repository").bind(model=found.name, version=found.version)
+    try:
+        served = _load(repository / found.name / found.version, found)
+    except (RefusedError, ContractError, GraphError) as error:
+        logger.warning("model refused", reason=str(error))
+        return replace(found, status="refused", reason=str(error))
+    except Exception:  # one file must not keep the others from being loaded
+        logger.exception("model refused")
+        return replace(found, status="refused", reason="it could not be loaded; the server's log says why")
+    logger.info("model served", task=served.contract.task)
+    return replace(found, status="served", served=served)
+
+
+def _load(folder: Path, found: FoundVersion) -> ServedModel:
+    model = _read(folder, MODEL_FILE)
+    checksums = _checksums(folder)
+    _check(MODEL_FILE, model, checksums)
+    samples = None
+    if SAMPLES_FILE in checksums or (folder / SAMPLES_FILE).exists():
+        content = _read(folder, SAMPLES_FILE)
+        _check(SAMPLES_FILE, content, checksums)
+        samples = _samples(content)
+    return ServedModel(found.name, found.version, Session(model), samples)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise RefusedError(f"there is no {name}") from error
+    except OSError as error:
+        raise RefusedError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    lines = _read(folder, CHECKSUMS_FILE).decode("utf-8", "replace").splitlines()
+    entries = [CHECKSUM_LINE.fullmatch(line) for line in lines if line.strip()]
+    return {entry[2]: entry[1].lower() for entry in entries if entry}
+
+
+def _check(name: str, content: bytes, checksums: dict[str, str]) -> None:
+    if name not in checksums:
+        raise RefusedError(f"{CHECKSUMS_FILE} has no line for {name}")
+    if hashlib.sha256(content).hexdigest() != checksums[name]:
+        raise RefusedError(f"the sha256 of {name} is not the one in {CHECKSUMS_FILE}")
+
+
+def _samples(content: bytes) -> list[Any]:
+    try:
+        samples = orjson.loads(content)["samples"]
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}') from error
+    if not isinstance(samples, list):
+        raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}')
+    return samples

@@ -1,0 +1,136 @@
+"""One loaded graph: checked against its contract, warmed up, run. The only importer of onnxruntime."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import orjson
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+from models.contract import METADATA_KEY, Contract, ContractError, TensorSpec, check_graph, read_contract
+
+# Rows in one run: more gain nothing on one thread, and the intermediate tensors grow with them.
+MAX_ROWS = 32
+WARM_UP_ROWS = (1, 2)
+WARM_UP_LENGTH = 3
+LOG_NOTHING = 4  # what it would log is raised too
+# Without this a graph loaded from bytes may read weights from files in the working directory.
+NO_FOLDER = "/dev/null/none"
+
+OWN_SOURCES = re.compile(r"/onnxruntime_src\S*")
+
+DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+NUMPY_TYPES: dict[str, type[np.generic]] = {"float32": np.float32, "uint8": np.uint8}
+
+Tensor = NDArray[Any]
+Tensors = dict[str, NDArray[np.float32]]
+
+# Its exceptions have no common parent below Exception.
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    errors.EPFail,
+    errors.EngineError,
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.ModelRequiresCompilation,
+    errors.NoModel,
+    errors.NoSuchFile,
+    errors.NotImplemented,
+    errors.RuntimeException,
+)
+
+
+class GraphError(ValueError):
+    """onnxruntime cannot load the graph, or cannot run it. Says what it said."""
+
+
+class Session:
+    """A graph with its contract. `run` may be called from several threads at once."""
+
+    def __init__(self, model: bytes) -> None:
+        """Load, check and warm up. Raises ContractError or GraphError. Bytes, so that the bytes whose checksum was
+        taken are those that run, and so that a graph cannot reach files beside it.
+        """
+        try:
+            self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+        except RUNTIME_ERRORS as error:
+            raise GraphError(f"onnxruntime cannot load the graph: {_first_line(error)}") from error
+        self._run_options = onnxruntime.RunOptions()
+        # Nodes that no wanted output needs are not run: contributions where only the scores are asked for.
+        self._run_options.only_execute_path_to_fetches = True
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.contract: Contract = read_contract(metadata)
+        self.contract_document = _document(metadata[METADATA_KEY])
+        self.inputs = {one.name: _spec(one) for one in self._session.get_inputs()}
+        self.outputs = {one.name: _spec(one) for one in self._session.get_outputs()}
+        check_graph(self.contract, self.inputs, self.outputs)
+        self._warm_up()
+
+    @property
+    def row_shape(self) -> tuple[int | None, ...]:
+        """The shape of one input, without the batch axis; None where it varies."""
+        return self.inputs[self.contract.input.name].shape[1:]
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The type of the input's values."""
+        return NUMPY_TYPES[self.inputs[self.contract.input.name].dtype]
+
+    def run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:
+        """The outputs asked for, (batch, …) each, of inputs (batch, …): in slices of at most MAX_ROWS."""
+        slices = [self._run(rows[start : start + MAX_ROWS], outputs) for start in range(0, len(rows), MAX_ROWS)]
+        if len(slices) == 1:
+            return slices[0]
+        return {name: np.concatenate([part[name] for part in slices]) for name in outputs}
+
+    def _run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:
+        values = self._session.run(outputs, {self.contract.input.name: rows}, self._run_options)
+        return dict(zip(outputs, values, strict=True))
+
+    def _warm_up(self) -> None:
+        names = list(self.contract.axes_of_outputs)
+        shape = tuple(size or WARM_UP_LENGTH for size in self.row_shape)
+        for count in WARM_UP_ROWS:
+            try:
+                tensors = self._run(np.zeros((count, *shape), self.dtype), names)
+            except RUNTIME_ERRORS as error:
+                raise GraphError(f"onnxruntime cannot run the graph: {_first_line(error)}") from error
+            for name, values in tensors.items():
+                if len(values) != count:
+                    raise ContractError(f"output '{name}' has {len(values)} rows for an input of {count}")
+                if not np.isfinite(values).all():
+                    raise ContractError(f"output '{name}' is not finite for an input of zeros")
+
+
+def _document(contract: str) -> dict[str, Any]:
+    # As it stands in the file, members of newer writers included.
+    try:
+        document: dict[str, Any] = orjson.loads(contract)
+    except orjson.JSONDecodeError as error:
+        raise ContractError(f"the contract is not strict JSON: {error}") from error
+    return document
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
+    options.log_severity_level = LOG_NOTHING
+    return options
+
+
+def _spec(argument: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) else None for size in argument.shape)
+    return TensorSpec(DTYPES.get(argument.type, argument.type), shape)
+
+
+def _first_line(error: Exception) -> str:
+    # The rest of its messages are C++ stack frames and files of its own build.
+    return OWN_SOURCES.sub("onnxruntime", str(error).strip().partition("\n")[0]).replace(NO_FOLDER, "…")[:300]

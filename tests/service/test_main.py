@@ -1,0 +1,302 @@
+"""python -m service as a process: start, first words, signals, wrong settings, and what is no HTTP."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.service.conftest import SERIES
+from tests.service.test_picture import noise, saved
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30
+
+
+@contextmanager
+def process(repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """The service on a free port, ended with the block."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEED_")}
+    environment |= {"HEED_MODEL_REPOSITORY": str(repository), "HEED_PORT": "0", "HEED_WORKERS": "1", **settings}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.communicate()
+
+
+def greeting(started: subprocess.Popen[str], lines: int = 3) -> list[str]:
+    """What is printed once it is ready."""
+    assert started.stdout
+    return [started.stdout.readline().strip() for _ in range(lines)]
+
+
+def port_of(lines: list[str]) -> int:
+    """The port in the first line."""
+    return int(lines[0].rpartition(":")[2])
+
+
+def finished(started: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr."""
+    out, err = started.communicate(timeout=PATIENCE_SECONDS)
+    return started.returncode, out, err
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """One request on its own connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    status, content = response.status, response.read()
+    connection.close()
+    return status, content
+
+
+def exchanged(port: int, sent: bytes) -> bytes:
+    """What comes back for these bytes until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(sent)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path) -> Iterator[tuple[int, list[str]]]:
+    """One process for the tests that only ask; its port and its greeting."""
+    with process(repository) as started:
+        lines = greeting(started)
+        yield port_of(lines), lines
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_starts_answers_and_ends_in_peace(repository: Path, workers: str) -> None:
+    """The greeting comes once, stdout holds nothing else, stderr is JSON lines, SIGTERM ends it with 0."""
+    with process(repository, HEED_WORKERS=workers) as started:
+        lines = greeting(started)
+        assert get(port_of(lines), "/v2/health/ready") == (200, b'{"ready":true}')
+        time.sleep(0.2)
+        started.send_signal(signal.SIGTERM)
+        status, out, err = finished(started)
+
+    assert status == 0
+    assert out == ""
+    events = [json.loads(line) for line in err.splitlines()]
+    assert sum(event["event"] == "model served" for event in events) == 6 * int(workers)
+    assert not [event for event in events if event["level"] in ("error", "critical")]
+
+
+def test_parent_of_several_workers_is_light(repository: Path) -> None:
+    """It has not loaded onnxruntime: the workers have."""
+    with process(repository, HEED_WORKERS="2") as started:
+        greeting(started)
+        parent = Path(f"/proc/{started.pid}/maps").read_text()
+        children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+        maps = [Path(f"/proc/{child}/maps").read_text() for child in children]
+        started.send_signal(signal.SIGTERM)
+        finished(started)
+
+    assert "onnxruntime" not in parent
+    assert sum("onnxruntime" in content for content in maps) == 2
+
+
+def test_greeting_lines_work_when_pasted(server: tuple[int, list[str]], tmp_path: Path) -> None:
+    """The time-series line as it is, the picture line in a folder with the example."""
+    _, lines = server
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "digit.png").write_bytes(saved_png())
+
+    assert re.fullmatch(r"Heed listens on http://127\.0\.0\.1:\d+", lines[0])
+    for line, name in zip(lines[1:], ("timeseries", "image"), strict=True):
+        answered = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert json.loads(answered.stdout)["model"]["name"] == name
+
+
+def saved_png() -> bytes:
+    """A small picture file."""
+    return saved(Image.fromarray(noise(20, 20)))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_running_request_is_answered_after_sigterm(repository: Path, workers: str) -> None:
+    """A request whose body is still on its way when the signal comes gets its answer."""
+    body = json.dumps({"sequence": SERIES}).encode()
+    head = f"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with process(repository, HEED_WORKERS=workers) as started:
+        port = port_of(greeting(started))
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+            connection.sendall(head + body[:20])
+            time.sleep(0.3)
+            started.send_signal(signal.SIGTERM)
+            time.sleep(1)
+            connection.sendall(body[20:])
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        status, _, _ = finished(started)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"prediction"' in answer
+    assert status == 0
+
+
+def test_request_that_never_ends_does_not_hold_the_server(repository: Path) -> None:
+    """After the shutdown timeout the process ends all the same."""
+    with process(repository, HEED_SHUTDOWN_TIMEOUT_SECONDS="1") as started:
+        port = port_of(greeting(started))
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+            connection.sendall(b"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            time.sleep(0.3)
+            started.send_signal(signal.SIGTERM)
+            status, _, _ = finished(started)
+            answer = connection.recv(65536)
+
+    assert status == 0
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"urn:heed:problem:draining" in answer
+
+
+def test_memory_of_large_pictures_is_bounded_and_given_back(repository: Path) -> None:
+    """Six pictures of 64 MB each at once: decoded one after the other, and nothing of them stays."""
+    picture = saved(Image.new("RGBA", (4000, 4000), (1, 2, 3, 4)))
+    with process(repository) as started:
+        port = port_of(greeting(started))
+        before = resident_megabytes(started.pid, "VmRSS")
+        with ThreadPoolExecutor(6) as pool:
+            statuses = list(pool.map(lambda _: post_picture(port, picture), range(6)))
+        highest = resident_megabytes(started.pid, "VmHWM")
+        after = resident_megabytes(started.pid, "VmRSS")
+
+    assert statuses == [200] * 6
+    assert highest - before < 3 * 64
+    assert after - before < 40
+
+
+def resident_megabytes(process_id: int, which: str) -> int:
+    """VmRSS: now; VmHWM: the most so far."""
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(which))
+
+
+def post_picture(port: int, content: bytes) -> int:
+    """The status for one picture."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    connection.request("POST", "/predict/image", content, {"Content-Type": "image/png"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
+
+
+def test_wrong_settings_stop_the_start(repository: Path) -> None:
+    """Status 2, one line for each, no traceback."""
+    with process(repository, HEED_PORT="eighty", HEED_MODEL_REPOSITORY="/nowhere") as started:
+        status, out, err = finished(started)
+
+    assert (status, out) == (2, "")
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["HEED_PORT", "HEED_MODEL_REPOSITORY"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_taken_port_stops_the_start(repository: Path, workers: str) -> None:
+    """With the address, and a status of its own."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with process(repository, HEED_PORT=port, HEED_WORKERS=workers) as started:
+            status, out, err = finished(started)
+
+    assert (status, out) == (3, "")
+    assert err == f"HEED_HOST, HEED_PORT: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_unknown_setting_is_warned_about(repository: Path) -> None:
+    """With what was probably meant; the start goes on."""
+    with process(repository, HEED_LOG_LEVL="info") as started:
+        greeting(started)
+        started.send_signal(signal.SIGTERM)
+        _, _, err = finished(started)
+
+    warning = next(json.loads(line) for line in err.splitlines() if "HEED_LOG_LEVL" in line)
+    assert (warning["level"], warning["meant"]) == ("warning", "HEED_LOG_LEVEL")
+
+
+def test_help_is_printed() -> None:
+    """Without a repository, and every setting in it."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "service", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert "HEED_MAX_BODY_BYTES (default 16777216)" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "word"),
+    [
+        (b"nonsense\r\n\r\n", 400, "malformed-request"),
+        (b"POST /models HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400, "malformed-request"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed-request"),
+        (b"POST /predict/image HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, "malformed-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 100_000, 431, "headers-too-large"),
+        (b"GET /" + b"a" * 100_000, 431, "headers-too-large"),
+    ],
+)
+def test_what_is_no_http_is_a_problem(server: tuple[int, list[str]], sent: bytes, status: int, word: str) -> None:
+    """Even what never reaches the application."""
+    head, _, content = exchanged(server[0], sent).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: " in head
+    assert json.loads(content)["type"] == f"urn:heed:problem:{word}"
+
+
+def test_request_for_a_websocket_is_a_request(server: tuple[int, list[str]]) -> None:
+    """There are none: answered as what it is otherwise."""
+    answer = exchanged(
+        server[0],
+        b"GET /nope HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n",
+    )
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+def test_body_over_the_limit_is_refused_before_it_is_sent(server: tuple[int, list[str]]) -> None:
+    """A client that waits for 100 Continue gets 413 in its place."""
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(
+            b"POST /predict/image HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_long_requests_after_one_another_are_no_long_head(server: tuple[int, list[str]]) -> None:
+    """Bodies and pipelined requests do not count as a head."""
+    body = b'{"sequence": [' + b" " * 100_000 + b"]}"
+    one = b"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    answer = exchanged(server[0], one + b"\r\n" + body + one + b"Connection: close\r\n\r\n" + body)
+
+    assert answer.count(b"HTTP/1.1 422 ") == 2

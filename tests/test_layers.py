@@ -1,0 +1,76 @@
+"""Who may import whom. Every import counts, late ones included."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# place → modules that nothing there may import
+RULES = {
+    "export": {"service"},
+    "service": {"export", "torch", "onnx", "lightning", "benchmarks"},
+    "models": {"export", "service", "fastapi", "starlette", "onnxruntime", "onnx"},
+    "models/contract.py": {"torch"},
+    "models/answer.py": {"torch", "pydantic"},
+    "models/pictures.py": {"torch", "numpy"},
+}
+# module → the only files of the service that may import it
+ONLY = {"onnxruntime": {"service/session.py"}, "PIL": {"service/picture.py"}}
+
+
+def _sources(place: str) -> list[Path]:
+    path = ROOT / place
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("place", RULES)
+def test_nothing_imports_what_its_place_forbids(place: str) -> None:
+    """The two worlds meet in the contract alone: torch never reaches the service, FastAPI never the models."""
+    sources = _sources(place)
+
+    broken = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources
+        for module in _imports(path)
+        if any(_is_within(module, forbidden) for forbidden in RULES[place])
+    ]
+
+    assert sources
+    assert broken == []
+
+
+@pytest.mark.parametrize("module", ONLY)
+def test_a_library_stays_behind_its_one_file(module: str) -> None:
+    """What could be exchanged is imported in one place."""
+    importers = {
+        str(path.relative_to(ROOT))
+        for path in _sources("service")
+        if any(_is_within(name, module) for name in _imports(path))
+    }
+
+    assert importers == ONLY[module]
+
+
+def test_package_files_are_empty() -> None:
+    """Opening a folder explains it; an __init__.py hides nothing."""
+    full = [str(path) for place in ("models", "export", "service") for path in _sources(place)
+            if path.name == "__init__.py" and path.read_text()]  # fmt: skip
+
+    assert full == []
