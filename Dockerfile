@@ -4,7 +4,6 @@ FROM python:3.11-slim-bookworm AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /heed
-# Whoever runs the containers may name another user: nothing here belongs to this one but the model repository.
 RUN groupadd --gid 10001 heed && useradd --uid 10001 --gid heed --no-create-home --home-dir /tmp heed \
  && install --directory --owner=heed --group=heed /model_repository
 
@@ -16,7 +15,7 @@ RUN PIP="python -m pip" sh requirements/install-torch.sh
 RUN pip install --require-hashes -r requirements/export.txt
 COPY models/ models/
 COPY export/ export/
-# Lightning and matplotlib-like tools look for a home to write to; the file system is read-only but for /tmp.
+# The file system is read-only but for /tmp and the volume, and some libraries look for a home to write to.
 ENV OMP_WAIT_POLICY=PASSIVE HOME=/tmp
 USER heed
 VOLUME /model_repository
@@ -28,11 +27,12 @@ FROM base AS dependencies
 COPY requirements/service.txt requirements/
 RUN python -m venv --without-pip /opt/heed \
  && python -m pip --python /opt/heed/bin/python install --require-hashes -r requirements/service.txt \
- # Neither tests nor onnxruntime's tools for making models are asked for by anything that answers requests.
- && find /opt/heed -depth \( -name tests -o -name test \) -type d -exec rm -rf {} + \
- && rm -rf /opt/heed/lib/python3.11/site-packages/onnxruntime/quantization \
-           /opt/heed/lib/python3.11/site-packages/onnxruntime/transformers \
-           /opt/heed/lib/python3.11/site-packages/onnxruntime/tools
+ # Left out: the tests of libraries, onnxruntime's tools for making models, and its library for C programs, which the
+ # Python module does not load: it carries its own copy.
+ && cd /opt/heed/lib/python3.11/site-packages \
+ && find . -depth \( -name tests -o -name test \) -type d -exec rm -rf {} + \
+ && rm -rf onnxruntime/quantization onnxruntime/transformers onnxruntime/tools onnxruntime/datasets \
+           onnxruntime/capi/libonnxruntime.so.* numpy/f2py numpy/distutils
 
 
 FROM base AS service
