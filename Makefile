@@ -46,8 +46,9 @@ check: $(FOR_DEV) ## Lint, format, types, import rules
 study: $(FOR_DEV) ## Train twenty attention-LSTMs: where the weight settles, by column and seed (four minutes)
 	$(BIN)/python -m benchmarks.column_seeds
 
-bench: $(FOR_DEV) ## Measure the service under load
-	$(BIN)/python -m benchmarks.load
+bench: $(FOR_DEV) export ## Measure the service under load (needs wrk; installed where apt-get may)
+	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
+	$(BIN)/python -m benchmarks.load --repository $(REPOSITORY)
 
 staging: ## Build the images, bring them up, ask them the README's questions, take them down
 	bash deploy/staging.sh

@@ -1,6 +1,7 @@
 """Training with Lightning: progress, device, a checkpoint after each epoch, resuming, a log."""
 
 import logging
+import pickle
 import sys
 import time
 import warnings
@@ -161,11 +162,24 @@ def train(recipe: Recipe, folder: Path, device: str = "auto") -> Trained:
         logger=CSVLogger(folder, name=None, version=""),
         enable_model_summary=False,
     )
-    if checkpoint.is_file():
+    resumed = _is_whole(checkpoint)
+    if resumed:
         print(f"Going on from {checkpoint}", flush=True)
     started = time.monotonic()
-    trainer.fit(fit, ckpt_path=str(checkpoint) if checkpoint.is_file() else None, weights_only=True)
+    trainer.fit(fit, ckpt_path=str(checkpoint) if resumed else None, weights_only=True)
     return Trained(fit.network.cpu().eval(), curve.epochs, time.monotonic() - started)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether there is a checkpoint that can be read: a kill may have cut it short."""
+    try:
+        torch.load(checkpoint, weights_only=True)
+    except FileNotFoundError:
+        return False
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as broken:
+        print(f"{checkpoint} cannot be read, training begins anew: {str(broken).partition(chr(10))[0]}", flush=True)
+        return False
+    return True
 
 
 def _quieten_lightning() -> None:

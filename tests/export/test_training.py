@@ -63,6 +63,23 @@ def _fields(recipe: Recipe) -> dict[str, object]:
     return {name: getattr(recipe.data, name) for name in type(recipe.data).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("left", [0, 1, 1000, -1])
+def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: int
+) -> None:
+    """Training begins anew, says so, and ends as it should."""
+    recipe = quick_image().with_epochs(1)
+    expected = _weights(recipe, tmp_path / "whole")
+    broken = tmp_path / "broken" / "last.ckpt"
+    broken.parent.mkdir()
+    broken.write_bytes((tmp_path / "whole" / "last.ckpt").read_bytes()[:left])
+
+    weights = _weights(recipe, broken.parent)
+
+    assert "training begins anew" in capsys.readouterr().out
+    assert all(torch.equal(value, expected[name]) for name, value in weights.items())
+
+
 def test_a_log_and_a_checkpoint_are_kept(tmp_path: Path) -> None:
     """The log names every figure; the checkpoint is there after each epoch."""
     trained = train(quick_image(), tmp_path, "cpu")
