@@ -59,7 +59,7 @@ Unless = Annotated[
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Options:
     """What was asked for, whatever the network."""
 
     repository: Path
@@ -80,7 +80,9 @@ def timeseries(
     seed: Seed = recipes.TIMESERIES_SEED,
     epochs: Epochs = None,
     device: Device = "auto",
-    samples: Annotated[int, typer.Option(min=640, help="Samples to generate; a tenth is held out.")] = 100_000,
+    samples: Annotated[
+        int, typer.Option(min=640, help="Samples to generate, at least 640; a tenth is held out.")
+    ] = 100_000,
     time_steps: Annotated[int, typer.Option(min=2, max=1000, help="Steps of each series.")] = 10,
     features: Annotated[int, typer.Option(min=1, max=1000, help="Values at each step.")] = 2,
     attention_column: Annotated[int, typer.Option(min=0, help="The step, from 0, that tells the label.")] = 2,
@@ -99,7 +101,7 @@ def timeseries(
             f"{attention_column} is no step of 0 to {time_steps - 1}", param_hint="--attention-column"
         )
     recipe = recipes.timeseries(seed, samples, time_steps, features, attention_column, head)
-    _export(recipe, Wanted(repository, name or "timeseries", device, epochs, unless_published))
+    _export(recipe, Options(repository, name or "timeseries", device, epochs, unless_published))
 
 
 @app.command()
@@ -126,21 +128,21 @@ def image(
 ) -> None:
     """An **SE-CNN** for pictures: a gate for each channel, and an exact share of every place in each label's logit."""
     recipe = recipes.image(data, seed, gate)
-    _export(recipe, Wanted(repository, name or "image", device, epochs, unless_published, compare_gates))
+    _export(recipe, Options(repository, name or "image", device, epochs, unless_published, compare_gates))
 
 
-def _export(recipe: recipes.Recipe, wanted: Wanted) -> None:
-    if not DEVICE.fullmatch(wanted.device):
-        raise typer.BadParameter(f"'{wanted.device}' is not auto, cpu, gpu, mps, or gpu:NUMBER", param_hint="--device")
-    recipe = recipe.with_epochs(wanted.epochs)
+def _export(recipe: recipes.Recipe, options: Options) -> None:
+    if not DEVICE.fullmatch(options.device):
+        raise typer.BadParameter(f"'{options.device}' is not auto, cpu, gpu, mps, or gpu:NUMBER", param_hint="--device")
+    recipe = recipe.with_epochs(options.epochs)
     try:
-        if wanted.unless_published and is_published(recipe, wanted.repository / wanted.name):
-            print(f"{wanted.repository / wanted.name} is up to date")
+        if options.unless_published and is_published(recipe, options.repository / options.name):
+            print(f"{options.repository / options.name} is up to date")
             return
         print("Starting torch and Lightning", flush=True)
         from export import pipeline  # takes seconds to import, which a model that is up to date need not wait for
 
-        pipeline.export(recipe, wanted.repository, wanted.name, wanted.device, wanted.compare_gates)
+        pipeline.export(recipe, options.repository, options.name, options.device, options.compare_gates)
     except (ExportError, ContractError, OSError) as failure:
         _fail(f"Nothing was published: {failure}")
     except KeyboardInterrupt:

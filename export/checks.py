@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,23 +14,22 @@ from torch import nn
 
 from export.datasets.dataset import Inputs, Samples
 from export.errors import CheckError
-from export.onnx_file import signature
-from export.training import evaluate
-from models.contract import Attention, Contract, check_graph, read_contract
+from export.evaluation import evaluate
+from models.contract import Attention, Contract, TensorSpec, check_graph, read_contract
 
 PARITY_BATCHES = (1, 2, 5, 32)
 RTOL, ATOL = 1e-4, 1e-5
 Floats = NDArray[np.float32]
 
 
-def check(path: Path, network: nn.Module, inputs: Inputs) -> dict[str, object]:
+def check(path: Path, network: nn.Module, inputs: Inputs) -> dict[str, Any]:
     """Hold the file against its network and its contract. `inputs`: at least 32 rows. Returns what was measured.
 
     Raises CheckError or ContractError.
     """
     session = _session(path)
     contract = read_contract(session.get_modelmeta().custom_metadata_map)
-    taken, given = signature(session)
+    taken, given = _specs(session.get_inputs()), _specs(session.get_outputs())
     check_graph(contract, taken, given)
     if taken[contract.input.name].shape[1:] != inputs.shape[1:]:
         raise CheckError(f"the graph takes {taken[contract.input.name].shape}, the network {inputs.shape[1:]} a row")
@@ -48,6 +48,10 @@ def _session(path: Path, optimized: Path | None = None) -> onnxruntime.Inference
     if optimized:
         options.optimized_model_filepath = str(optimized)
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _specs(tensors: list[onnxruntime.NodeArg]) -> dict[str, TensorSpec]:
+    return {tensor.name: TensorSpec.of(tensor.type, tensor.shape) for tensor in tensors}
 
 
 def _run(session: onnxruntime.InferenceSession, inputs: Inputs) -> dict[str, Floats]:
@@ -92,14 +96,19 @@ def _check_contributions(contract: Contract, outputs: dict[str, Floats]) -> None
 
 
 def _operators(path: Path, contract: Contract) -> dict[str, dict[str, int]]:
-    """Operators of the optimized graph, whole and cut down to the scores: an inner tensor that is an output can
-    switch an optimization off."""
+    """Operators of the optimized graph, whole and cut down to the scores, and how they differ.
+
+    An inner tensor that is an output can switch an optimization off: what the cut graph has and the whole one lacks,
+    such as a fused operator, is `lost`.
+    """
     with TemporaryDirectory() as folder:
-        alone, optimized = Path(folder, "scores.onnx"), Path(folder, "optimized.onnx")
+        alone = Path(folder, "scores.onnx")
         onnx.utils.extract_model(str(path), str(alone), [contract.input.name], [contract.outputs.scores])
-        counts = {}
-        for name, source in (("with_attention", path), ("scores_alone", alone)):
-            _session(source, optimized)
-            nodes = onnx.load(optimized).graph.node
-            counts[name] = dict(sorted(Counter(node.op_type for node in nodes).items()))
-        return counts
+        whole, scores = (_count_operators(file, Path(folder, "optimized.onnx")) for file in (path, alone))
+    counted = {"with_attention": whole, "scores_alone": scores, "added": whole - scores, "lost": scores - whole}
+    return {name: dict(sorted(counts.items())) for name, counts in counted.items()}
+
+
+def _count_operators(file: Path, optimized: Path) -> Counter[str]:
+    _session(file, optimized)
+    return Counter(node.op_type for node in onnx.load(optimized).graph.node)

@@ -9,6 +9,10 @@ class DatasetError(ExportError):
     """A data set that cannot be had, or is not what it should be. The message says what to do."""
 
 
+class DeviceError(ExportError):
+    """What was asked to be trained on is not there."""
+
+
 class AccuracyError(ExportError):
     """The network is worse than its recipe asks for."""
 

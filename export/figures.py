@@ -9,13 +9,12 @@ from torch import nn
 
 from export.datasets.column import Column
 from export.datasets.dataset import Samples
+from export.evaluation import Outputs, evaluate
 from export.recipes import Recipe
-from export.training import evaluate
 
 FRESH_SAMPLES = 10_000
 DRAWN_SAMPLES = 300  # the text averages its weights over as many
-FRESH_SEED = 20_000
-Outputs = dict[str, NDArray[Any]]
+FRESH_SEED = 20_000  # any number: it only has to stay the same
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def measure(recipe: Recipe, network: nn.Module) -> Figures:
         where, weights = look_at_column(network, recipe.data)
         return Figures(card | where, samples, outputs, weights)
     if samples.boxes is not None:
-        card |= _look_in_boxes(outputs, samples, recipe.data.held_out().inputs.shape[1])
+        card |= _look_in_boxes(outputs, samples)
     return Figures(card, samples, outputs)
 
 
@@ -69,12 +68,13 @@ def look_at_column(network: nn.Module, data: Column) -> tuple[dict[str, Any], ND
     return figures, mean
 
 
-def _look_in_boxes(outputs: Outputs, samples: Samples, side: int) -> dict[str, Any]:
+def _look_in_boxes(outputs: Outputs, samples: Samples) -> dict[str, Any]:
     """Share of pictures whose largest contribution to the predicted label lies in the known box, and a random cell's.
 
     A cell lies where its centre does.
     """
     assert samples.boxes is not None
+    side = samples.inputs.shape[1]
     told = outputs["contributions"][np.arange(len(samples)), outputs["logits"].argmax(axis=1)]  # (sample, row, column)
     centres = (np.arange(told.shape[1]) + 0.5) * side / told.shape[1]
     left, top, right, bottom = samples.boxes.T[:, :, None]

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from export.datasets.dataset import Inputs
-from export.training import named_outputs
-from models.contract import METADATA_KEY, Contract, TensorSpec
+from models.contract import METADATA_KEY, Contract
 
 OPSET = 18  # at 23 attention becomes one fused node and its weights vanish; TensorRT reads 18
 EXAMPLE_BATCH = 3  # an example batch of 1 would freeze the batch axis
-DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 
 class _Graph(nn.Module):
@@ -29,7 +26,7 @@ class _Graph(nn.Module):
         self.network = network
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(named_outputs(self.network(inputs)).values())
+        return tuple(self.network(inputs).named().values())
 
 
 def write(network: nn.Module, contract: Contract, example: Inputs, path: Path) -> None:
@@ -52,7 +49,7 @@ def _write(network: nn.Module, contract: Contract, example: Inputs, path: Path) 
         external_data=False,
         opset_version=OPSET,
         input_names=[contract.input.name],
-        output_names=list(named_outputs(plain(batch))),
+        output_names=list(plain(batch).named()),
         dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
         verbose=False,
     )
@@ -80,18 +77,3 @@ def _forget_origins(model: onnx.ModelProto) -> None:
     for initializer in model.graph.initializer:
         del initializer.metadata_props[:]
     del model.metadata_props[:]
-
-
-def signature(session: onnxruntime.InferenceSession) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
-    """What the graph itself says of its inputs and outputs."""
-
-    def specs(arguments: list[onnxruntime.NodeArg]) -> dict[str, TensorSpec]:
-        return {
-            argument.name: TensorSpec(
-                DTYPES.get(argument.type, argument.type),
-                tuple(size if isinstance(size, int) else None for size in argument.shape),
-            )
-            for argument in arguments
-        }
-
-    return specs(session.get_inputs()), specs(session.get_outputs())

@@ -14,10 +14,11 @@ from export.contracts import contract_of
 from export.datasets.dataset import Dataset, Samples
 from export.errors import AccuracyError, PublishingError
 from export.figures import Figures, gate_statistics, measure
-from export.fingerprint import fingerprint
+from export.fingerprint import fingerprint_of
 from export.recipes import Recipe
 from export.report import draw, gate_distributions, write_report
 from export.training import Trained, train
+from models.layout import MODEL_FILE, SAMPLES_FILE
 from models.se_cnn import GATES, SECNNSizes
 
 PUBLISHED_SAMPLES = 12
@@ -29,17 +30,18 @@ def export(recipe: Recipe, repository: Path, name: str, device: str = "auto", co
 
     Raises ExportError, ContractError or OSError; then nothing was published.
     """
-    mark = fingerprint(recipe)
+    fingerprint = fingerprint_of(recipe)
     with (
         publishing.incoming(repository, name) as folder,
-        _run_folder(repository / RUNS, mark) as run,
+        _run_folder(repository / RUNS, fingerprint) as run,
     ):
         trained, figures = _train(recipe, run, device)
         others = _train_other_gates(recipe, run, device) if compare_gates else {}
-        _write_model(recipe, trained, figures, mark, folder)
+        _write_model(recipe, trained, figures, fingerprint, folder)
         say("Checking the file against the network")
-        details = checks.check(folder / "model.onnx", trained.network, figures.samples.inputs[:32])
-        _write_samples(recipe.data, figures.samples, folder / "samples.json")
+        details = checks.check(folder / MODEL_FILE, trained.network, figures.samples.inputs[:32])
+        _say_what_attention_costs(details["operators"])
+        _write_samples(recipe.data, figures.samples, folder / SAMPLES_FILE)
         say("Drawing the report")
         write_report(folder / "report", recipe.data, trained, figures, details | _gates(others))
         if others and isinstance(recipe.sizes, SECNNSizes):
@@ -53,6 +55,12 @@ def export(recipe: Recipe, repository: Path, name: str, device: str = "auto", co
 def say(line: str) -> None:
     """A line for the person who waits."""
     print(line, flush=True)
+
+
+def _say_what_attention_costs(operators: dict[str, dict[str, int]]) -> None:
+    added, lost = operators["added"], operators["lost"]
+    listed = ", ".join(f"{count} {name}" for name, count in lost.items())
+    say(f"Operators that the attention outputs add: {sum(added.values())}; optimizations lost: {listed or 'none'}")
 
 
 def _train(recipe: Recipe, run: Path, device: str) -> tuple[Trained, Figures]:
@@ -103,11 +111,11 @@ def _gates(others: dict[str, Figures]) -> dict[str, Any]:
     return {"other_gates": compared} if compared else {}
 
 
-def _write_model(recipe: Recipe, trained: Trained, figures: Figures, mark: str, folder: Path) -> None:
+def _write_model(recipe: Recipe, trained: Trained, figures: Figures, fingerprint: str, folder: Path) -> None:
     say("Writing the ONNX file")
     card = figures.card | {"training_seconds": round(trained.seconds, 1)}
     example = figures.samples.inputs[0]
-    onnx_file.write(trained.network, contract_of(recipe, mark, card), example, folder / "model.onnx")
+    onnx_file.write(trained.network, contract_of(recipe, fingerprint, card), example, folder / MODEL_FILE)
 
 
 def _write_samples(data: Dataset, samples: Samples, path: Path) -> None:
@@ -120,16 +128,16 @@ def _write_samples(data: Dataset, samples: Samples, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _run_folder(runs: Path, mark: str) -> Iterator[Path]:
+def _run_folder(runs: Path, fingerprint: str) -> Iterator[Path]:
     """The folder of this recipe's checkpoints, found again after an interruption. Another export of the same recipe at
     the same time gets one of its own."""
     with contextlib.ExitStack() as held:
         for number in range(100):
-            run = runs / f"{mark[:16]}-{number}"
+            run = runs / f"{fingerprint[:16]}-{number}"
             run.mkdir(parents=True, exist_ok=True)
             try:
                 held.enter_context(publishing.locked(run, wait=False))
-            except BlockingIOError:
+            except (BlockingIOError, FileNotFoundError):  # another export is at work there, or has just removed it
                 continue
             yield run
             return

@@ -4,18 +4,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from export.errors import PublishingError
+from models.layout import CHECKSUMS_FILE, MODEL_NAME, versions
 
-CHECKSUMS = "SHA256SUMS"
 INCOMING = ".incoming-"
-VERSION = re.compile(r"0|[1-9][0-9]*")
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @contextlib.contextmanager
@@ -49,9 +46,9 @@ def publish(folder: Path) -> Path:
     export has published meanwhile.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
-    (folder / CHECKSUMS).write_text("".join(lines))
-    for path in (*files, folder / CHECKSUMS, *(path for path in folder.rglob("*") if path.is_dir())):
+    lines = [f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in files]
+    (folder / CHECKSUMS_FILE).write_text("".join(lines))
+    for path in (*folder.rglob("*"), folder):
         _flush(path)
     folder.chmod(0o755)  # mkdtemp's folders are their owner's alone; the service may run as somebody else
     number = max(versions(folder.parent), default=0) + 1
@@ -68,18 +65,24 @@ def publish(folder: Path) -> Path:
             return target
 
 
-def versions(model: Path) -> list[int]:
-    """The version numbers in a model's folder, in order."""
-    if not model.is_dir():
-        return []
-    return sorted(int(path.name) for path in model.iterdir() if VERSION.fullmatch(path.name) and path.is_dir())
+def is_whole(version: Path) -> bool:
+    """Whether every file that SHA256SUMS names is there and is what it was."""
+    try:
+        lines = [line.split("  ", 1) for line in (version / CHECKSUMS_FILE).read_text().splitlines()]
+        return bool(lines) and all(_sha256(version / name) == digest for digest, name in lines)
+    except (OSError, ValueError):
+        return False
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager
 def locked(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold the folder against every other process that locks it; the lock ends with this process at the latest.
 
-    Raises BlockingIOError where another one holds it and nobody wants to wait.
+    Raises BlockingIOError where another one holds it and nobody wants to wait, FileNotFoundError where it is gone.
     """
     lock = _lock(folder, wait)
     try:
@@ -92,6 +95,8 @@ def _lock(folder: Path, wait: bool = True) -> int:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if os.fstat(handle).st_ino != folder.stat().st_ino:
+            raise FileNotFoundError(folder)  # removed, and made anew, while the lock was waited for
     except BaseException:
         os.close(handle)
         raise

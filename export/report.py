@@ -1,5 +1,6 @@
 """The report beside a model: its figures as JSON, and pictures of how it was trained and where it looks."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def write_report(folder: Path, data: Dataset, trained: Trained, figures: Figures
     if gates:
         pictures["gates"] = gate_distributions({"": figures})
         pictures["contribution_maps"] = contribution_maps(data, figures)
+    for number, log in enumerate(trained.logs):
+        shutil.copy(log, folder / f"training_log_{number}.csv")
     for name, spec in pictures.items():
         draw(spec, folder / f"{name}.png")
 

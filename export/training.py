@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -21,23 +22,27 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import DataLoader, IterableDataset
 
 from export.datasets.dataset import Samples
+from export.errors import DeviceError
+from export.evaluation import BATCH
 from export.recipes import Recipe
 from models.network import NetworkOutput
 
-EVALUATION_BATCH = 512
+CHECKPOINT, LOGS = "last.ckpt", "logs"
 Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, on the CPU and in evaluation mode, how it got there and what it cost."""
+    """A trained network, on the CPU and in evaluation mode, how it got there and what it cost: figures of every epoch,
+    seconds over all resumptions, and a CSV log for each of them."""
 
     network: nn.Module
     curve: list[dict[str, float]]
     seconds: float
+    logs: list[Path]
 
 
-class Fit(lightning.LightningModule):
+class _Training(lightning.LightningModule):
     """One recipe's network, loss, optimizer and data."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -78,7 +83,7 @@ class Fit(lightning.LightningModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """What training never sees."""
         samples = self.recipe.data.held_out().first(self.recipe.budget.validation_samples)
-        return _loader(samples, np.arange(len(samples)), EVALUATION_BATCH)
+        return _loader(samples, np.arange(len(samples)), BATCH)
 
     def _loss(self, output: NetworkOutput, targets: Tensor) -> Tensor:
         budget = self.recipe.budget
@@ -116,58 +121,73 @@ class _Lines(ProgressBar):
 
 
 class _Curve(Callback):
-    """The figures of every epoch, kept in the checkpoint so that a resumed run has them all."""
+    """The figures of every epoch and the seconds that all took, kept in the checkpoint: a resumed run has them all."""
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self._since = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Runs after the epoch's validation."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append({"epoch": trainer.current_epoch + 1, **figures})
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
-        self.epochs = state_dict["epochs"]
+        self.epochs, self.seconds = state_dict["epochs"], state_dict["seconds"]
 
 
 def train(recipe: Recipe, folder: Path, device: str = "auto") -> Trained:
     """Train the recipe's network, or go on where a run that was interrupted left its checkpoint in `folder`.
 
-    `device`: auto, cpu, gpu, mps or one of several, like gpu:1.
+    `device`: auto, cpu, gpu, mps or one of several, like gpu:1. Raises DeviceError, and KeyboardInterrupt.
     """
     _quieten_lightning()
     lightning.seed_everything(recipe.seed, verbose=False)
     if recipe.budget.threads:
         torch.set_num_threads(recipe.budget.threads)
-    fit, curve = Fit(recipe), _Curve()
-    accelerator, _, number = device.partition(":")
-    checkpoint = folder / "last.ckpt"
-    trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=[int(number)] if number else 1 if accelerator != "auto" else "auto",
-        max_epochs=recipe.budget.epochs,
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        callbacks=[
-            # Saved after the epoch's validation and before the next epoch starts; the curve comes first.
-            curve,
-            ModelCheckpoint(folder, filename="last", save_top_k=1, enable_version_counter=False, monitor=None),
-            TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else _Lines(),
-        ],
-        logger=CSVLogger(folder, name=None, version=""),
-        enable_model_summary=False,
-    )
+    training, curve = _Training(recipe), _Curve()
+    trainer = _trainer(recipe, folder, device, curve)
+    checkpoint = folder / CHECKPOINT
     resumed = _is_whole(checkpoint)
     if resumed:
         print(f"Going on from {checkpoint}", flush=True)
-    started = time.monotonic()
-    trainer.fit(fit, ckpt_path=str(checkpoint) if resumed else None, weights_only=True)
-    return Trained(fit.network.cpu().eval(), curve.epochs, time.monotonic() - started)
+    try:
+        trainer.fit(training, ckpt_path=str(checkpoint) if resumed else None, weights_only=True)
+    except SystemExit as ended:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from ended
+    return Trained(training.network.cpu().eval(), curve.epochs, curve.seconds, _logs(folder))
+
+
+def _trainer(recipe: Recipe, folder: Path, device: str, curve: _Curve) -> lightning.Trainer:
+    accelerator, _, number = device.partition(":")
+    # Saved after the epoch's validation and before the next epoch starts; the curve comes first.
+    checkpoint = ModelCheckpoint(folder, filename=Path(CHECKPOINT).stem, enable_version_counter=False)
+    try:
+        return lightning.Trainer(
+            accelerator=accelerator,
+            # One device: on several, Lightning would start this whole command once for each.
+            devices=[int(number)] if number else 1,
+            max_epochs=recipe.budget.epochs,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            callbacks=[curve, checkpoint, TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else _Lines()],
+            logger=CSVLogger(folder, name=LOGS),  # a new file for each resumption
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, RuntimeError) as wrong:
+        raise DeviceError(f"--device {device}: {str(wrong).strip().partition(chr(10))[0]}") from wrong
+
+
+def _logs(folder: Path) -> list[Path]:
+    return sorted((folder / LOGS).glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -194,20 +214,3 @@ def _quieten_lightning() -> None:
         ".*LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-@torch.inference_mode()
-def evaluate(network: nn.Module, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
-    """Every output of the network for all samples, by the names that the graph gives them."""
-    network.eval()
-    parts = [named_outputs(network(batch)) for batch, _ in _loader(samples, np.arange(len(samples)), EVALUATION_BATCH)]
-    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
-
-
-def named_outputs(output: NetworkOutput) -> dict[str, Tensor]:
-    """The tuple as the graph's outputs, by name and in the graph's order."""
-    plain = cast(dict[str, Tensor], output._asdict())
-    attention = cast(dict[str, Tensor], plain.pop("attention"))
-    return {name: plain[name] for name in ("probabilities", "logits")} | attention | {
-        name: plain[name] for name in ("contributions", "bias")
-    }  # fmt: skip

@@ -1,6 +1,6 @@
 """The contract: what the export promises about a graph and the service relies on, one JSON document in the file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -13,6 +13,7 @@ Task = Literal["timeseries", "image"]
 Fit = Literal["pad", "crop", "stretch"]
 Kind = Literal["temporal", "channel", "spatial", "alignment"]
 
+DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 INPUT_AXES: dict[Task, tuple[str, ...]] = {
     "timeseries": ("batch", "time", "feature"),
     "image": ("batch", "row", "column", "channel"),
@@ -30,6 +31,12 @@ class TensorSpec:
 
     dtype: str
     shape: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, onnx_type: str, dimensions: Sequence[object]) -> Self:
+        """From the form that onnxruntime gives: `tensor(float)`, and a name where a dimension varies."""
+        dtype = DTYPES.get(onnx_type, onnx_type)
+        return cls(dtype, tuple(size if isinstance(size, int) else None for size in dimensions))
 
 
 class _Part(BaseModel):
@@ -149,7 +156,7 @@ def check_graph(contract: Contract, inputs: Mapping[str, TensorSpec], outputs: M
             raise ContractError(f"the contract names an output '{name}', the graph has {_listed(outputs)}")
         width = len(contract.labels)
         _check_tensor(name, outputs[name], "float32", axes)
-        if axes[1] == "class" and outputs[name].shape[1] != width:
+        if axes[1:2] == ("class",) and outputs[name].shape[1] != width:
             raise ContractError(f"output '{name}' is {outputs[name].shape[1]} wide, the contract has {width} labels")
         # A step of a series is a step of its attention and its contributions; a picture's rows are not a map's.
         steps = outputs[name].shape[axes.index("time")] if "time" in axes else None

@@ -20,3 +20,8 @@ class NetworkOutput(NamedTuple):
     attention: dict[str, Tensor]
     contributions: Tensor
     bias: Tensor
+
+    def named(self) -> dict[str, Tensor]:
+        """Every tensor by the name of its output, in the graph's order."""
+        scores = {"probabilities": self.probabilities, "logits": self.logits}
+        return {**scores, **self.attention, "contributions": self.contributions, "bias": self.bias}

@@ -45,13 +45,16 @@ class Dataset(Protocol):
         """The labels in the order of the network's outputs."""
 
     def card(self) -> DataCard:
-        """Name, hash and licence. Raises DatasetError where the data cannot be had."""
+        """Name, hash and licence."""
 
     def epoch(self, random: Generator) -> Samples:
-        """What one epoch trains on, drawn or augmented with `random` where the data set does so."""
+        """What one epoch trains on, drawn or augmented with `random` where the data set does so.
+
+        Raises DatasetError where the data cannot be had.
+        """
 
     def held_out(self) -> Samples:
-        """What training never sees."""
+        """What training never sees. Raises DatasetError where the data cannot be had."""
 
     def request_body(self, row: Inputs) -> dict[str, Any]:
         """One input as the body of a request to the service."""

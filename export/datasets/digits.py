@@ -55,6 +55,10 @@ class Digits:
 
     def held_out(self) -> Samples:
         """Every test digit on several canvases, always the same ones, the first of each digit first."""
+        return self._held_out
+
+    @cached_property
+    def _held_out(self) -> Samples:
         first = self._first_test_digit
         chosen = np.tile(np.arange(first, first + TEST_DIGITS), self.canvases_per_test_digit)
         return self._draw(chosen, slice(first, first + TEST_DIGITS), np.random.default_rng(0))

@@ -127,6 +127,10 @@ class IdxFiles:
 
     def held_out(self) -> Samples:
         """The official test pictures."""
+        return self._held_out
+
+    @cached_property
+    def _held_out(self) -> Samples:
         return self._read("t10k")
 
     def request_body(self, row: Inputs) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_sound_files_pass_and_operators_are_recorded(series: Written, pictures: 
     for written in (series, pictures):
         details = checks.check(written.path, written.network, written.inputs[:32])
 
-        assert set(details["largest_difference_from_torch"]) == {1, 2, 5, 32}  # type: ignore[call-overload]
+        assert set(details["largest_difference_from_torch"]) == {1, 2, 5, 32}
         operators = details["operators"]
         assert isinstance(operators, dict)
         assert sum(operators["with_attention"].values()) > sum(operators["scores_alone"].values()) > 0

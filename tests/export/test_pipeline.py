@@ -1,10 +1,10 @@
 """The whole of an export, in process and as the command that users type."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from PIL import Image
 
 from export import pipeline
 from export.errors import AccuracyError
-from export.fingerprint import fingerprint, is_published
+from export.fingerprint import fingerprint_of, is_published
+from export.publishing import is_whole
 from export.recipes import timeseries
 from models.contract import read_contract
 from tests.export.quick import ROOT, quick_image, quick_series, run_export
@@ -36,7 +37,10 @@ def test_a_version_holds_model_samples_checksums_and_report(published_series: Pa
     """Everything that the service and a person need lies in one folder, and the sums hold."""
     names = {str(path.relative_to(published_series)) for path in published_series.rglob("*") if path.is_file()}
     pictures = {f"report/{name}.png" for name in ("mean_weights", "learning_curve", "confusion_matrix")}
-    assert names == {"model.onnx", "samples.json", "SHA256SUMS", "report/figures.json"} | pictures
+    assert (
+        names
+        == {"model.onnx", "samples.json", "SHA256SUMS", "report/figures.json", "report/training_log_0.csv"} | pictures
+    )
     for picture in pictures:
         with Image.open(published_series / picture) as drawn:
             assert drawn.size > (300, 200)
@@ -73,12 +77,47 @@ def test_the_same_again_does_nothing_unless_asked(published_series: Path) -> Non
     assert not is_published(quick_series(), published_series.parent)
 
 
-def test_fingerprint_follows_recipe_and_code() -> None:
+def test_fingerprint_follows_the_recipe() -> None:
     """What would train another network has another fingerprint."""
-    prints = {fingerprint(quick_series(1)), fingerprint(quick_series(2)), fingerprint(quick_series(1).with_epochs(2))}
+    prints = {fingerprint_of(recipe) for recipe in (quick_series(1), quick_series(2), quick_series(1).with_epochs(2))}
 
     assert len(prints) == 3
-    assert fingerprint(quick_series(1)) in prints
+    assert fingerprint_of(quick_series(1)) in prints
+
+
+@pytest.mark.parametrize("changed", ["models/se_cnn.py", "export/datasets/column.py"])
+def test_fingerprint_follows_the_code(tmp_path: Path, changed: str) -> None:
+    """One byte in models/ or export/, or a new file there, and the model is made anew; tests do not count."""
+    for folder in ("models", "export", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    before = fingerprint_of(quick_series(), tmp_path)
+    (tmp_path / "tests" / "conftest.py").write_text("")
+    assert fingerprint_of(quick_series(), tmp_path) == before
+
+    with open(tmp_path / changed, "a") as file:
+        file.write("#")
+
+    assert fingerprint_of(quick_series(), tmp_path) != before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "rubbish", "no model", "another byte in samples.json"])
+def test_a_damaged_version_is_not_taken_for_published(published_series: Path, tmp_path: Path, damage: str) -> None:
+    """`make serve` then trains anew, rather than fail or leave the service a file that it refuses."""
+    version = tmp_path / "timeseries" / "1"
+    shutil.copytree(published_series, version)
+    assert is_published(timeseries(), version.parent)
+    model, samples = version / "model.onnx", version / "samples.json"
+    match damage:
+        case "truncated":
+            model.write_bytes(model.read_bytes()[:-100])
+        case "rubbish":
+            model.write_bytes(b"nonsense")
+        case "no model":
+            model.unlink()
+        case _:
+            samples.write_bytes(samples.read_bytes() + b" ")
+
+    assert not is_published(timeseries(), version.parent)
 
 
 def test_below_the_floor_nothing_is_published(tmp_path: Path) -> None:
@@ -123,24 +162,61 @@ def test_an_image_model_is_published_with_both_gates_compared(tmp_path: Path) ->
     assert not list((tmp_path / ".runs").iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_no_version(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM in the middle of training: status not 0, no half version, no folder left."""
+QUICK_EXPORT = (
+    "import sys, pathlib\n"
+    "from export import pipeline\n"
+    "from tests.export.quick import quick_series\n"
+    "if __name__ == '__main__':\n"
+    "    pipeline.export(quick_series(), pathlib.Path(sys.argv[1]), 'timeseries', 'cpu')\n"
+)
+
+
+def test_two_exports_of_the_same_at_once_publish_two_whole_versions(tmp_path: Path) -> None:
+    """Neither takes the other's checkpoints, folder or number."""
+    script = tmp_path / "quick_export.py"
+    script.write_text(QUICK_EXPORT)
+    repository = tmp_path / "repository"
+    settings = os.environ | {"PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen([sys.executable, str(script), str(repository)], env=settings, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+
+    told = [process.communicate(timeout=120) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], told
+    published = sorted(path.name for path in (repository / "timeseries").iterdir())
+    assert published == ["1", "2"]
+    assert all(is_whole(repository / "timeseries" / name) for name in published)
+    assert list((repository / ".runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "Starting"),
+        (signal.SIGINT, "Training"),
+        (signal.SIGINT, "Writing"),
+        (signal.SIGTERM, "Training"),
+    ],
+)
+def test_interrupted_it_leaves_no_version(tmp_path: Path, number: signal.Signals, moment: str) -> None:
+    """Ctrl-C and SIGTERM while it starts, trains and writes: a line, status 130, no half version, no folder left."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "export", "timeseries", "--repository", str(tmp_path), "--epochs", "50"],
+        [sys.executable, "-m", "export", "timeseries", "--repository", str(tmp_path)],
         cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("Training"):
-            break
-    time.sleep(2)  # somewhere in the first epoch; wherever it is, the outcome is the same
+    next(line for line in process.stdout if line.startswith(moment))
 
     process.send_signal(number)
-    process.communicate(timeout=60)
+    _, told = process.communicate(timeout=60)
 
-    assert process.returncode != 0
-    assert list((tmp_path / "timeseries").iterdir()) == []
+    assert process.returncode == 130, told
+    assert "Interrupted: nothing was published" in told
+    assert "Traceback" not in told
+    assert list(tmp_path.glob("timeseries/*")) == []
 
 
 @pytest.mark.parametrize(
@@ -153,6 +229,7 @@ def test_interrupted_it_leaves_no_version(tmp_path: Path, number: signal.Signals
         (["image", "--gate", "sigmoid"], "--gate"),
         (["image", "--epochs", "0"], "--epochs"),
         (["timeseries", "--device", "abacus"], "--device"),
+        (["timeseries", "--device", "gpu:99"], "--device gpu:99"),
         (["timeseries", "--name", "../up"], "is no model name"),
     ],
 )
@@ -163,7 +240,7 @@ def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], told: str
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list((tmp_path / "repository").glob("*/[0-9]*"))
+    assert not list((tmp_path / "repository").glob("[a-z]*/[0-9]*"))
 
 
 def test_help_teaches() -> None:

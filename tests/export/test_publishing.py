@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from export.errors import PublishingError
-from export.publishing import INCOMING, incoming, publish, versions
+from export.publishing import INCOMING, incoming, publish
+from models.layout import versions
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from export.evaluation import evaluate
 from export.recipes import Recipe
-from export.training import evaluate, train
+from export.training import train
 from tests.export.quick import quick_image, quick_series
 
 
@@ -55,6 +56,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert "Going on from" in capsys.readouterr().out
     assert [epoch["epoch"] for epoch in resumed.curve] == [1, 2]
     assert resumed.curve == whole.curve
+    assert len(resumed.logs) == 2
     expected = whole.network.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in resumed.network.state_dict().items())
 
@@ -84,7 +86,7 @@ def test_a_log_and_a_checkpoint_are_kept(tmp_path: Path) -> None:
     """The log names every figure; the checkpoint is there after each epoch."""
     trained = train(quick_image(), tmp_path, "cpu")
 
-    log = (tmp_path / "metrics.csv").read_text()
+    log = trained.logs[0].read_text()
     assert {"train_loss", "validation_loss", "validation_accuracy"} <= set(log.splitlines()[0].split(","))
     assert (tmp_path / "last.ckpt").is_file()
     assert len(trained.curve) == 2

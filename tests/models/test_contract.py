@@ -102,6 +102,7 @@ def test_a_file_without_a_contract_is_refused() -> None:
         ({"sequence": TensorSpec("float32", (None, 9, 2))}, {}, "'attention' has 10 time steps, the input 9"),
         ({}, {"bias": None}, "an output 'bias', the graph has probabilities"),
         ({}, {"logits": TensorSpec("float32", (None, 3))}, "'logits' is 3 wide, the contract has 2 labels"),
+        ({}, {"attention": TensorSpec("float32", (None,))}, "'attention' has 1 dimensions"),
         ({}, {"attention": TensorSpec("float32", (None, 32))}, "'attention' has 2 dimensions"),
         ({}, {"attention": TensorSpec("float32", (3, 10, 32))}, "the batch axis of 'attention' is fixed at 3"),
         ({}, {"attention": TensorSpec("float16", (None, 10, 32))}, "'attention' is float16"),
