@@ -25,7 +25,7 @@ help: ## List the targets
 
 serve: export ## Train, export and serve: the main job
 	@echo "Starting the service"
-	@HEED_MODEL_REPOSITORY=$(REPOSITORY) HEED_MODEL_CONTROL=$${HEED_MODEL_CONTROL:-explicit} exec $(BIN)/python -m service
+	@HEED_MODEL_REPOSITORY=$(REPOSITORY) exec $(BIN)/python -m service
 
 export: $(FOR_EXPORT) ## Train and publish both models, unless they are there already
 	@$(BIN)/python -m export timeseries --unless-published --repository $(REPOSITORY)

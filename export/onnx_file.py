@@ -1,9 +1,12 @@
 """Writing a network and its contract as one ONNX file."""
 
 import logging
+import os
+import signal
+import threading
 import warnings
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from export.datasets.dataset import Inputs
+from export.errors import CheckError
 from models.contract import METADATA_KEY, Contract
 
 OPSET = 18  # at 23 attention becomes one fused node and its weights vanish; TensorRT reads 18
@@ -32,10 +36,30 @@ class _Graph(nn.Module):
 def write(network: nn.Module, contract: Contract, example: Inputs, path: Path) -> None:
     """Write the file in a fresh process: a second export of an LSTM in one process freezes its time length.
 
-    `example`: one input, without the batch axis.
+    `example`: one input, without the batch axis. Raises CheckError where the process fails; it has said why.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh_process:
-        fresh_process.submit(_write, network, contract, example, path).result()
+    process = get_context("spawn").Process(target=_write_alone, args=(network, contract, example, path), daemon=True)
+    process.start()
+    try:
+        process.join()
+    finally:  # interrupted: nobody waits for the rest of it
+        process.kill()
+        process.join()
+    if process.exitcode != 0:
+        raise CheckError(f"the ONNX file could not be written, its process ended with {process.exitcode}")
+
+
+def _write_alone(network: nn.Module, contract: Contract, example: Inputs, path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, args=(parent_process(),), daemon=True).start()
+    _write(network, contract, example, path)
+
+
+def _end_with_parent(parent: BaseProcess | None) -> None:
+    """A parent that was killed cannot end its children: this one notices, and goes."""
+    assert parent is not None, "this process was started by another"
+    parent.join()
+    os._exit(1)
 
 
 def _write(network: nn.Module, contract: Contract, example: Inputs, path: Path) -> None:

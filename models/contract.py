@@ -71,6 +71,12 @@ class Attention(_Part):
 
     @model_validator(mode="after")
     def _axes_exist(self) -> Self:
+        if self.axes[:1] != ("batch",):
+            raise ValueError(f"the first axis of attention '{self.output}' is not batch")
+        if len(set(self.axes)) != len(self.axes) or len(set(self.average)) != len(self.average):
+            raise ValueError(f"an axis of attention '{self.output}' stands twice in axes or average")
+        if set(self.axes[1:]) <= set(self.average):
+            raise ValueError(f"attention '{self.output}' averages every axis: no weight would be left to show")
         for axis in (*self.average, *filter(None, [self.sums_to_one_over])):
             if axis not in self.axes[1:]:
                 raise ValueError(f"attention '{self.output}' has no axis '{axis}', its axes are {', '.join(self.axes)}")
@@ -109,9 +115,9 @@ class Contract(_Part):
             raise ValueError("an image model's input has a fit, and no other model's has")
         if self.contributions and self.contributions.axes[:2] != ("batch", "class"):
             raise ValueError("the axes of contributions begin with batch, class")
-        for entry in self.attention:
-            if entry.axes[:1] != ("batch",):
-                raise ValueError(f"the first axis of attention '{entry.output}' is not batch")
+        names = [entry.output for entry in self.attention]
+        if len(set(names)) != len(names):
+            raise ValueError("an output stands twice in attention")
         return self
 
     @property

@@ -24,6 +24,14 @@ def versions(model: Path) -> list[int]:
 
 def _folders(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_dir()]
+        entries = list(folder.iterdir())
     except OSError:
         return []
+    return [entry for entry in entries if pattern.fullmatch(entry.name) and _is_folder(entry)]
+
+
+def _is_folder(entry: Path) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link whose target's name is too long: it hides no other entry
+        return False

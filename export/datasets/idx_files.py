@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import sys
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,7 +148,11 @@ class IdxFiles:
 
     def _values(self, kind: str, split: str) -> NDArray[np.uint8]:
         file = kind.format(split)
-        unpacked = gzip.decompress(_locate(self.name, file).read_bytes())
+        path = _locate(self.name, file)
+        try:
+            unpacked = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as broken:
+            raise DatasetError(f"{path} cannot be read: {broken}") from broken
         if hashlib.sha256(unpacked).hexdigest() != SOURCES[self.name].files[file][1]:
             raise DatasetError(f"{self.name}: the content of {file} is not the official one: its checksum differs")
         return np.frombuffer(unpacked, np.uint8, offset=HEADER_BYTES[kind])
@@ -156,8 +161,10 @@ class IdxFiles:
 def _locate(name: Name, file: str) -> Path:
     """A local folder first (`HEED_DATA`), then the official addresses."""
     folder = os.environ.get("HEED_DATA")
-    if folder and (local := Path(folder, name, file)).is_file():
-        return local
+    if folder:
+        if (local := Path(folder, name, file)).is_file():
+            return local
+        print(f"HEED_DATA: there is no {local}, so it is downloaded", file=sys.stderr)
     source = SOURCES[name]
     downloader = pooch.HTTPDownloader(timeout=30, progressbar=False)
     for address in source.addresses:

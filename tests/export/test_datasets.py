@@ -172,6 +172,17 @@ def test_a_local_file_that_is_not_the_official_one_is_refused(tmp_path: Path, mo
         IdxFiles("mnist").held_out()
 
 
+@pytest.mark.parametrize("content", [b"", b"rubbish", gzip.compress(bytes(1000))[:-9]])
+def test_a_local_file_that_is_damaged_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """Which file it is, not only what gzip thinks of it."""
+    _write_idx(tmp_path, "mnist")
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz").write_bytes(content)
+    monkeypatch.setenv("HEED_DATA", str(tmp_path))
+
+    with pytest.raises(DatasetError, match=r"t10k-images-idx3-ubyte.gz (cannot be read|is not)"):
+        IdxFiles("mnist").held_out()
+
+
 def test_a_data_set_that_cannot_be_had_names_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither folder nor network: one error that says what to do."""
     monkeypatch.setenv("HEED_DATA", str(tmp_path))

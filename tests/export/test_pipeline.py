@@ -219,6 +219,24 @@ def test_interrupted_it_leaves_no_version(tmp_path: Path, number: signal.Signals
     assert list(tmp_path.glob("timeseries/*")) == []
 
 
+def test_killed_while_it_writes_it_leaves_no_process(tmp_path: Path) -> None:
+    """SIGKILL reaches the parent alone: the process that writes the file notices and ends."""
+    script = tmp_path / "quick_export.py"
+    script.write_text(QUICK_EXPORT)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "repository")], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("Writing"))
+
+    process.kill()
+
+    # Read to its end: that comes when the last process that inherited the pipe has gone.
+    assert "Published" not in process.communicate(timeout=60)[0]
+    assert list((tmp_path / "repository").glob("timeseries/[0-9]*")) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
