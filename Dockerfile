@@ -37,7 +37,7 @@ RUN python -m venv --without-pip /opt/heed \
 
 FROM base AS service
 COPY --from=dependencies /opt/heed /opt/heed
-COPY models/contract.py models/answer.py models/pictures.py models/__init__.py models/
+COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/pictures.py models/
 COPY service/ service/
 ENV PATH=/opt/heed/bin:$PATH HEED_HOST=0.0.0.0 HEED_PORT=8000 HEED_MODEL_REPOSITORY=/model_repository
 USER heed

@@ -7,12 +7,12 @@ import sys
 
 import uvicorn
 from pydantic import ValidationError
-from uvicorn.supervisors import Multiprocess
 
 from service.greeting import greet_when_ready
 from service.http_protocol import HttpProtocol
 from service.logs import configure_logging
 from service.settings import Settings, complaints, settings_help
+from service.workers import Server, Workers
 
 EXIT_WRONG_SETTING = 2
 EXIT_PORT_TAKEN = 3
@@ -31,7 +31,8 @@ def main() -> None:
     settings = _settings()
     configure_logging(settings.log_level)
     # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)
     greet_when_ready(settings.host, listener.getsockname()[1], settings.workers)
     _serve(settings, listener)
@@ -54,8 +55,8 @@ def _bound(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, UnicodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "the host is no name or address") or error
         print(f"HEED_HOST, HEED_PORT: cannot listen on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
         sys.exit(EXIT_PORT_TAKEN)
     listener.set_inheritable(True)
@@ -78,9 +79,9 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
     if settings.workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     else:
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(config, sockets=[listener]).run()
 
 
 if __name__ == "__main__":

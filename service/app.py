@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 
 from service.catalogue import Catalogue, catalogue_routes
 from service.cores import usable_cores
-from service.decode import Decoder
+from service.decode import Decoder, Limits
 from service.health import Health, health_routes
 from service.logs import configure_logging
 from service.memory import return_freed_memory
@@ -23,47 +24,26 @@ from service.problems import ServingError, answer_http_exception, answer_interna
 from service.repository import Repository
 from service.request_body import BodyReader
 from service.request_log import RequestLog
-from service.settings import Settings, unknown_names
+from service.routing import Document, LeanRoute
+from service.session import Session
+from service.settings import Settings, names_of_later, unknown_names
 from service.threads import Threads
 
 VERSION = "0.1.0"
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, load_graph: Callable[[bytes], Session] = Session) -> ASGIApp:
     """The service. Its lifespan lists the models and begins to load them; nothing is answered from them before."""
-    repository = Repository(settings.model_repository)
+    repository = Repository(settings.model_repository, load_graph)
     threads = Threads(usable_cores())
-    decoder = Decoder(threads, settings.max_image_pixels, settings.max_batch_inputs)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        repository.discover()
-        loading = asyncio.create_task(_load(repository))
-        yield
-        loading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loading
-
-    app = FastAPI(
-        title="Heed",
-        version=VERSION,
-        description="Predictions, and the attention weights that they were made with.",
-        docs_url=None,  # FastAPI's pages load their scripts from another host
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=lifespan,
-        exception_handlers={
-            ServingError: answer_serving_error,
-            HTTPException: answer_http_exception,
-            Exception: answer_internal_error,
-        },
-    )
+    limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
+    predictions = Predictions(repository, Decoder(threads, limits), threads)
+    app = _application(repository, settings.root_path)
     app.router.routes += [
-        *prediction_routes(
-            Predictions(repository, decoder, threads), BodyReader(settings.max_body_bytes), settings.max_batch_inputs
-        ),
+        *prediction_routes(predictions, BodyReader(settings.max_body_bytes), settings.max_batch_inputs),
         *catalogue_routes(Catalogue(repository)),
         *health_routes(Health(repository)),
+        LeanRoute("/openapi.json", partial(_describe, app), methods=["GET"], include_in_schema=False),
     ]
     return RequestLog(app)
 
@@ -76,7 +56,46 @@ def create_app_from_environment() -> ASGIApp:
     logger = structlog.get_logger("service")
     for name, meant in unknown_names(os.environ):
         logger.warning("unknown setting", name=name, meant=meant)
+    for name in names_of_later(os.environ):
+        logger.warning("setting not in this version", name=name)
     return create_app(settings)
+
+
+def _application(repository: Repository, root_path: str) -> FastAPI:
+    """FastAPI with our problems for its own, without its own routes: their pages load scripts from another host, and
+    its document does not look at Accept.
+    """
+    return FastAPI(
+        title="Heed",
+        version=VERSION,
+        description="Predictions, and the attention weights that they were made with.",
+        servers=[{"url": root_path}] if root_path else None,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=partial(_lifespan, repository),
+        exception_handlers={
+            ServingError: answer_serving_error,
+            HTTPException: answer_http_exception,
+            Exception: answer_internal_error,
+        },
+    )
+
+
+async def _describe(app: FastAPI) -> Document:
+    """The interface, as an OpenAPI document."""
+    return app.openapi()
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(repository: Repository, _: FastAPI) -> AsyncIterator[None]:
+    repository.discover()
+    loading = asyncio.create_task(_load(repository))
+    yield
+    loading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loading
 
 
 async def _load(repository: Repository) -> None:

@@ -49,7 +49,7 @@ class Catalogue:
         return self._entry(name) | {
             "version": chosen.version if chosen else list(found)[-1],
             "contract": session and session.contract_document,
-            "card": session and session.contract.card,
+            "card": session and session.contract_document.get("card", {}),
             "inputs": session and _tensors(session.inputs),
             "outputs": session and _tensors(session.outputs),
         }

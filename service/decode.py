@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from service.multipart import file_fields
 from service.picture import Canvas, OpenPicture, Picture, open_picture
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
 from service.repository import ServedModel
+from service.request_body import LONG_BODY_BYTES
 from service.routing import JSON, Received
 from service.threads import Threads
 from service.validation import (
@@ -29,42 +31,56 @@ from service.validation import (
 
 # Up to here a body is parsed on the event loop: that takes less than the way to a thread and back.
 SHORT_BODY_BYTES = 32 * 1024
-LONG_BODY_BYTES = 2**20
+# A form for one picture is read this far, so that the complaint about several can say how many.
+MOST_FIELDS_COUNTED = 16
+# A body of numbers has the two quotes of its one member; some more are read, so that the complaint names the member.
+MOST_QUOTES_OF_NUMBERS = 64
+# A series that is up to this many times too long is read, so that the complaint says by how much.
+TOLERATED_EXCESS = 2
 
 FORM = "multipart/form-data"
 NESTED = re.compile(rb'\s*\{\s*"(?:sequence"\s*:\s*\[|sequences"\s*:\s*\[\s*\[)\s*\[')
 
 Input = NDArray[np.float32]
+File = bytes | str  # as it is, or in base64, which is decoded where the picture is
 Result = TypeVar("Result")
 Values = Sequence[Sequence[float]] | Sequence[float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings that bound a request's inputs. `time_steps`: of one call, all its series together."""
+
+    image_pixels: int
+    batch_inputs: int
+    time_steps: int
 
 
 class Decoder:
     """Bodies of the prediction routes → inputs, within the limits of the settings."""
 
-    def __init__(self, threads: Threads, max_image_pixels: int, max_batch_inputs: int) -> None:
+    def __init__(self, threads: Threads, limits: Limits) -> None:
         self._threads = threads
-        self._max_pixels = max_image_pixels
-        self._max_inputs = max_batch_inputs
+        self._limits = limits
 
     async def sequence(self, received: Received, model: ServedModel) -> list[Input]:
         """The one series of {"sequence": …}: (time, feature)."""
         _check_is_json(received)
-        return await self._parse(received, partial(_sequence, received.content, model))
+        return await self._parse(received, partial(_sequence, received.content, model, self._limits))
 
     async def sequences(self, received: Received, model: ServedModel) -> list[Input]:
         """The series of {"sequences": …}: (time, feature) each."""
         _check_is_json(received)
-        return await self._parse(received, partial(_sequences, received.content, model, self._max_inputs))
+        return await self._parse(received, partial(_sequences, received.content, model, self._limits))
 
     async def picture(self, received: Received, model: ServedModel) -> list[Picture]:
         """The one picture of the body, be it the file itself, a form or JSON."""
-        files = await self._parse(received, partial(_file, received))
-        return [await self._picture(received, model, files)]
+        file = await self._parse(received, partial(_file, received))
+        return [await self._picture(received, model, file)]
 
     async def pictures(self, received: Received, model: ServedModel) -> list[Picture]:
         """The pictures of a form or JSON. One after another: each is small once it is decoded."""
-        files = await self._parse(received, partial(_files, received, self._max_inputs))
+        files = await self._parse(received, partial(_files, received, self._limits.batch_inputs))
         return [await self._picture(received, model, file, f"images[{index}]") for index, file in enumerate(files)]
 
     async def _parse(self, received: Received, parse: Callable[[], Result]) -> Result:
@@ -73,17 +89,16 @@ class Decoder:
                 return parse()
         return await self._threads.decode(received.timing, parse, large=len(received.content) > LONG_BODY_BYTES)
 
-    async def _picture(
-        self, received: Received, model: ServedModel, file: Callable[[], bytes], place: str | None = None
-    ) -> Picture:
+    async def _picture(self, received: Received, model: ServedModel, file: File, place: str | None = None) -> Picture:
         canvas = _canvas(model)
 
         def small() -> Picture | OpenPicture:
-            picture = open_picture(file(), self._max_pixels)
+            content = file if isinstance(file, bytes) else _from_base64(file)
+            picture = open_picture(content, self._limits.image_pixels)
             return picture if picture.is_large else picture.decode(canvas)
 
         try:
-            outcome = await self._threads.decode(received.timing, small)
+            outcome = await self._threads.decode(received.timing, small, large=len(file) > LONG_BODY_BYTES)
             if isinstance(outcome, OpenPicture):
                 return await self._threads.decode(received.timing, partial(outcome.decode, canvas), large=True)
         except ServingError as error:
@@ -115,50 +130,78 @@ def _check_is_json(received: Received) -> None:
         )
 
 
-def _sequence(content: bytes, model: ServedModel) -> list[Input]:
-    _check_is_sane(content, model, 1)
-    place = "sequence"
-    if model.session.row_shape[1] == 1 and _is_flat(content):
-        return [_input(validated(FlatSequenceBody, content).sequence, model, place)]
-    return [_input(validated(SequenceBody, content).sequence, model, place)]
-
-
-def _sequences(content: bytes, model: ServedModel, most: int) -> list[Input]:
-    _check_is_sane(content, model, most)
-    is_flat = model.session.row_shape[1] == 1 and _is_flat(content)
-    sequences: Sequence[Values] = (
-        validated(FlatSequencesBody, content).sequences if is_flat else validated(SequencesBody, content).sequences
+def _sequence(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
+    most_steps = _most_steps(model, 1, limits.time_steps)
+    _check_is_sane(content, model, most_steps)
+    sequence: Values = (
+        validated(FlatSequenceBody, content).sequence
+        if _is_flat(content, model)
+        else validated(SequenceBody, content).sequence
     )
-    _check_count(len(sequences), most, "sequences")
+    result = _input(sequence, model, "sequence")
+    _check_steps(len(result), most_steps)
+    return [result]
+
+
+def _sequences(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
+    most_steps = _most_steps(model, limits.batch_inputs, limits.time_steps)
+    _check_is_sane(content, model, most_steps)
+    sequences: Sequence[Values] = (
+        validated(FlatSequencesBody, content).sequences
+        if _is_flat(content, model)
+        else validated(SequencesBody, content).sequences
+    )
+    _check_count(len(sequences), limits.batch_inputs, "sequences")
+    _check_steps(sum(map(len, sequences)), most_steps)
     return [_input(values, model, f"sequences[{index}]") for index, values in enumerate(sequences)]
 
 
-def _is_flat(content: bytes) -> bool:
+def _is_flat(content: bytes, model: ServedModel) -> bool:
     # A series of one feature may be flat or nested: told apart by the first brackets, so that a complaint speaks of
     # one form and not of both.
-    return NESTED.match(content) is None
+    return _features(model) == 1 and NESTED.match(content) is None
 
 
-def _check_is_sane(content: bytes, model: ServedModel, inputs: int) -> None:
-    """Refuse long bodies that cannot be right before they are parsed: parsed, they take fifty times their length."""
+def _features(model: ServedModel) -> int:
+    features = model.session.row_shape[1]
+    # The contract's check has refused every time-series graph that leaves it open.
+    assert features is not None
+    return features
+
+
+def _most_steps(model: ServedModel, inputs: int, limit: int) -> int:
+    """The time steps that one call may have in all. One series of the model's own length is never too long."""
+    steps = model.session.row_shape[0]
+    return limit if steps is None else max(steps, min(inputs * steps, limit))
+
+
+def _check_is_sane(content: bytes, model: ServedModel, most_steps: int) -> None:
+    """Refuse long bodies that cannot be right before they are parsed: parsed, they take fifty times their length.
+    Commas part both values and lists, so they bound what a parser makes of the body.
+    """
     if len(content) <= SHORT_BODY_BYTES:
         return
-    if content.count(b'"') > 64:
+    if content.count(b'"') > MOST_QUOTES_OF_NUMBERS:
         raise InvalidInput("the body has strings or unknown members in it, expected are numbers alone")
-    steps, features = model.session.row_shape
-    if steps is not None and content.count(b",") > 2 * inputs * steps * (features or 1) + SHORT_BODY_BYTES:
-        raise InvalidInput(f"the body has far more values than {inputs} × {steps} × {features}")
+    features = _features(model)
+    if content.count(b",") > TOLERATED_EXCESS * most_steps * features + SHORT_BODY_BYTES:
+        raise InvalidInput(f"the body has far more values than {most_steps} time steps of {features} features")
+
+
+def _check_steps(steps: int, most: int) -> None:
+    if steps > most:
+        raise InvalidInput(f"the call has {steps} time steps, at most {most} are taken")
 
 
 def _input(values: Values, model: ServedModel, place: str) -> Input:
-    steps, features = model.session.row_shape
+    steps, features = model.session.row_shape[0], _features(model)
     if not values or (steps is not None and len(values) != steps):
         taken = "at least 1" if steps is None else steps
         raise InvalidInput(f"{place} has {len(values)} time steps, model '{model.name}' takes {taken}")
     for step, row in enumerate(values):
         if isinstance(row, list) and len(row) != features:
             raise InvalidInput(f"{place}[{step}] has {len(row)} values, model '{model.name}' takes {features} features")
-    return np.array(values, np.float32).reshape(len(values), features or 1)
+    return np.array(values, np.float32).reshape(len(values), features)
 
 
 def _check_count(count: int, most: int, place: str) -> None:
@@ -166,36 +209,42 @@ def _check_count(count: int, most: int, place: str) -> None:
         raise InvalidInput(f"{place} has {count} inputs, 1 to {most} are taken")
 
 
-def _file(received: Received) -> Callable[[], bytes]:
+def _file(received: Received) -> File:
     media_type = _media_type(received)
     if media_type == FORM:
-        files = _form_files(received, 16)
+        files = _form_files(received, MOST_FIELDS_COUNTED)
         if len(files) != 1:
             raise InvalidInput(f"the form has {len(files)} files, expected is one; /predict/image/batch takes several")
-        return partial(bytes, files[0])
+        return files[0]
     if media_type == JSON or (not media_type and _looks_like_json(received.content)):
-        return partial(_from_base64, validated(ImageBody, received.content).image)
+        _check_is_of_pictures(received.content, 1)
+        return validated(ImageBody, received.content).image
     if not media_type or media_type.startswith("image/"):
-        return partial(bytes, received.content)
+        return received.content
     raise UnsupportedMediaType(
         f"Content-Type is '{media_type[:80]}', this route takes image/*, {FORM} or {JSON}; "
         "with curl: -F image=@file, or --data-binary @file -H 'Content-Type: image/png'"
     )
 
 
-def _files(received: Received, most: int) -> list[Callable[[], bytes]]:
+def _files(received: Received, most: int) -> list[File]:
     media_type = _media_type(received)
     if media_type == FORM:
         files = _form_files(received, most)
         _check_count(len(files), most, "the form")
-        return [partial(bytes, file) for file in files]
-    if media_type == JSON or (not media_type and _looks_like_json(received.content)):
-        if received.content.count(b'"') > 2 * most + SHORT_BODY_BYTES:
-            raise InvalidInput(f"images has more than {most} inputs, 1 to {most} are taken")
+        return list(files)
+    if media_type in ("", JSON):
+        _check_is_of_pictures(received.content, most)
         texts = validated(ImagesBody, received.content).images
         _check_count(len(texts), most, "images")
-        return [partial(_from_base64, text) for text in texts]
+        return list(texts)
     raise UnsupportedMediaType(f"Content-Type is '{media_type[:80]}', this route takes {FORM} or {JSON}")
+
+
+def _check_is_of_pictures(content: bytes, most: int) -> None:
+    # As _check_is_sane. Base64 has no commas: each picture has the one after it, and the one of a data: prefix.
+    if len(content) > SHORT_BODY_BYTES and content.count(b",") > TOLERATED_EXCESS * 2 * most + SHORT_BODY_BYTES:
+        raise InvalidInput(f"the body has far more values than the pictures that are taken, which are {most}")
 
 
 def _form_files(received: Received, most: int) -> list[bytes]:

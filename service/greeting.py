@@ -7,6 +7,9 @@ import time
 from typing import Any
 
 POLL_SECONDS = 0.05
+# Loading takes a few seconds; what is not ready by then may never be.
+PATIENCE_SECONDS = 5
+PATIENT_POLL_SECONDS = 1
 REQUEST_SECONDS = 5
 
 
@@ -18,10 +21,11 @@ def greet_when_ready(host: str, port: int, workers: int) -> None:
 def _greet(host: str, port: int, workers: int) -> None:
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     in_a_row = 0
+    started = time.monotonic()
     # Connections spread over the workers by chance: several answers in a row, so that most likely all are ready.
     while in_a_row < 2 * workers:
         in_a_row = in_a_row + 1 if _get(reached, port, "/v2/health/ready") else 0
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS if time.monotonic() - started < PATIENCE_SECONDS else PATIENT_POLL_SECONDS)
     print("\n".join(greeting_lines(reached, port)), flush=True)
 
 
@@ -47,7 +51,7 @@ def _get(host: str, port: int, path: str) -> Any:
         response = connection.getresponse()
         content = response.read()
         return json.loads(content) if response.status == 200 else None
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()

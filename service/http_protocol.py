@@ -1,4 +1,4 @@
-"""What is wrong before ASGI begins: uvicorn answers it in plain text, here it is a problem like every other."""
+"""The connection: what is wrong before ASGI begins is told as a problem, and what came whole is answered first."""
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -7,24 +7,45 @@ from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, Serv
 from service.request_log import HEADER, new_request_id
 
 MAX_HEAD_BYTES = 64 * 1024
+# What a client sent before it could know that the server stops is on its way no longer than this.
+DRAINING_SECONDS = 0.5
 
 
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol; the parser itself holds a head of any size, so it is counted here."""
 
     _head_bytes = 0
+    _is_draining = False
+    # What is sent once all requests that came whole are answered; None while the connection goes on.
+    _last_words: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Counts the bytes that came since the last request's head was complete."""
+        if self._last_words is not None:
+            return
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes > MAX_HEAD_BYTES and self._last_words is None and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes"))
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type; uvicorn narrows it to None
+        """The client sends no more, and may still read: it stays until what came whole is answered."""
+        return self._end(b"")
+
+    def shutdown(self) -> None:
+        """Answer what runs or is on its way, then close: uvicorn would reset a request that it has not read yet."""
+        self._is_draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self.loop.call_later(DRAINING_SECONDS, self._close_if_idle)
 
     def on_headers_complete(self) -> None:
         """Begin the request."""
         self._head_bytes = 0
         super().on_headers_complete()
+        if self._is_draining:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of a body: no head is being read."""
@@ -35,6 +56,13 @@ class HttpProtocol(HttpToolsProtocol):
         """End the request; what follows is the next one's head."""
         self._head_bytes = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or say the last words."""
+        if self._last_words is None or self.pipeline:
+            super().on_response_complete()
+        else:
+            self._close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
@@ -50,5 +78,32 @@ class HttpProtocol(HttpToolsProtocol):
             (HEADER, new_request_id()),
         ]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + content)
-        self.transport.close()
+        self._end(STATUS_LINE[error.status] + lines + b"\r\n" + content)
+
+    def _end(self, last_words: bytes) -> bool:
+        """Close, after the answers that are owed and these words. Says whether any answer is owed."""
+        self._last_words = last_words
+        if self._is_answer_owed():
+            return True
+        self._close()
+        return False
+
+    def _is_answer_owed(self) -> bool:
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        if not self.cycle.more_body:
+            return True
+        # The newest request will never be whole. Where it is not the running one, it waits behind some that are.
+        if self.pipeline:
+            self.pipeline.popleft()
+            return True
+        return False
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self._last_words or b"")
+            self.transport.close()
+
+    def _close_if_idle(self) -> None:
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self.transport.close()

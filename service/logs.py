@@ -7,6 +7,10 @@ from typing import Any
 
 import structlog
 
+# Libraries log what they read, inputs among it, at lower levels than this: only these loggers follow the setting.
+LEVEL_OF_OTHERS = logging.WARNING
+OWN_LOGGERS = ("service", "uvicorn")
+
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -35,7 +39,10 @@ def configure_logging(level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    own_level = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=max(own_level, LEVEL_OF_OTHERS), force=True)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(own_level)
     logging.captureWarnings(True)
 
 

@@ -3,13 +3,16 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from models.contract import Fit
+from service.picture_cost import check_cost
 from service.problems import MalformedBody, TooLarge
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -17,6 +20,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 LARGE_PIXELS = 4_000_000
 # A JPEG is decoded at least this many times larger than needed: its own reduction is a coarse filter.
 JPEG_MARGIN = 2
+# A picture is converted in bands of rows of about this size: beside it and the result only a band's copies are held.
+BAND_PIXELS = 500_000
+
+# By the form in which a PNG's grey is stored.
+GREY_SCALES = {"L;2": 85, "L;4": 17}
 
 # Pillow's own limit warns and fails for the whole process; here the limit is a setting, checked in open_picture.
 Image.MAX_IMAGE_PIXELS = None
@@ -114,6 +122,7 @@ class OpenPicture:
 
 def open_picture(content: bytes, max_pixels: int) -> OpenPicture:
     """Read the header. Raises MalformedBody where it is no picture of FORMATS, TooLarge over `max_pixels`."""
+    check_cost(content)
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except PILLOW_ERRORS as error:
@@ -122,7 +131,17 @@ def open_picture(content: bytes, max_pixels: int) -> OpenPicture:
         raise TooLarge(f"the picture has {image.width} × {image.height} pixels, at most {max_pixels} are taken")
     if not image.width or not image.height:
         raise MalformedBody("the picture has no pixels")
+    _scale_transparent_grey(image)
     return OpenPicture(image)
+
+
+def _scale_transparent_grey(image: Image.Image) -> None:
+    # Pillow widens 2 and 4 bits of grey to 8, and leaves the grey that a PNG calls transparent as it was.
+    assert isinstance(image, ImageFile.ImageFile), "it was opened from a file"
+    transparent = image.info.get("transparency")
+    scale = GREY_SCALES.get(str(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if scale and isinstance(transparent, int):
+        image.info["transparency"] = transparent * scale
 
 
 def _decode(image: Image.Image, canvas: Canvas) -> Picture:
@@ -203,22 +222,52 @@ def _scaled(
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey (L), colour (RGB), or colour over black (RGBa: already multiplied by its opacity)."""
-    if image.mode != "RGBa" and image.has_transparency_data:
-        # Converting to its own mode would copy it.
-        return (image if image.mode == "RGBA" else image.convert("RGBA")).convert("RGBa")
+    mode, converted = _conversion(image)
+    if image.mode == mode:
+        return image
+    result = Image.new(mode, image.size)
+    rows = max(1, BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        result.paste(converted(band), (0, top))
+    return result
+
+
+def _conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Image.Image]]:
+    """The mode that a picture is brought to, and how."""
     if image.mode == "F":
-        # Floating-point grey has no agreed range; 0 to 1 is what imaging libraries write. Not a number is black.
-        return _grey(np.nan_to_num(np.asarray(image), nan=0, posinf=1, neginf=0) * np.float32(255))
+        return "L", _grey_of_floats
     if image.mode.startswith("I"):
-        # I;16 and its byte orders, and I: 32 bits wide, but what is kept in it is 16-bit grey. 257 × 255 = 65535.
-        return _grey(np.asarray(image) / np.float32(257))
+        # Pillow's own way to its transparency goes through 8 bits, where all but the darkest are white.
+        return "L", partial(_grey_of_integers, transparent=image.info.get("transparency"))
+    if image.mode != "RGBa" and image.has_transparency_data:
+        return "RGBa", _over_black
     if image.mode == "LAB":
         lab = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
-        return ImageCms.applyTransform(image, lab) or image
-    return image if image.mode in ("L", "RGB", "RGBa") else image.convert("L" if image.mode == "1" else "RGB")
+        return "RGB", lambda band: ImageCms.applyTransform(band, lab) or band
+    mode = image.mode if image.mode in ("L", "RGB", "RGBa") else "L" if image.mode == "1" else "RGB"
+    return mode, lambda band: band.convert(mode)
 
 
-def _grey(values: NDArray[np.floating]) -> Image.Image:
+def _over_black(band: Image.Image) -> Image.Image:
+    # Converting to its own mode would copy it.
+    return (band if band.mode == "RGBA" else band.convert("RGBA")).convert("RGBa")
+
+
+def _grey_of_floats(band: Image.Image) -> Image.Image:
+    # Floating-point grey has no agreed range; 0 to 1 is what imaging libraries write. Not a number is black.
+    return _grey(np.nan_to_num(np.asarray(band, np.float32), nan=0, posinf=1, neginf=0) * np.float32(255))
+
+
+def _grey_of_integers(band: Image.Image, transparent: object) -> Image.Image:
+    # I;16 and its byte orders, and I: 32 bits wide, but what is kept in it is 16-bit grey. 257 × 255 = 65535.
+    values = np.asarray(band)
+    if isinstance(transparent, int):
+        values = np.where(values == transparent, 0, values)
+    return _grey(values.astype(np.float32) / np.float32(257))
+
+
+def _grey(values: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from models.answer import Detail, NotFiniteError, answer, outputs_needed
+from models.answer import Detail as AttentionAmount
+from models.answer import NotFiniteError, answer, outputs_needed
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository, ServedModel
@@ -24,7 +25,7 @@ LABELS_SHOWN = 10
 class PredictionQuery(BaseModel, extra="forbid", frozen=True):
     """The query parameters of every prediction route."""
 
-    attention: Detail = Field(
+    attention: AttentionAmount = Field(
         "summary",
         description="`summary`: averaged, one weight for each step, channel or place; `full`: every axis; "
         "`none`: the prediction alone",

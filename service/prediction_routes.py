@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.decode import FORM
 from service.predict import Predictions
 from service.problems import (
     InvalidInput,
@@ -41,6 +42,7 @@ SERIES_SCHEMA = {
     "minItems": 1,
     "items": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "number"}}, {"type": "number"}]},
 }
+FILE = {"type": "string", "format": "binary", "description": f"a {FORMAT} file"}
 BASE64 = {"type": "string", "description": f"a {FORMAT} file in base64; a data: prefix is allowed"}
 # The smallest PNG: one black pixel.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
@@ -48,19 +50,8 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+
 
 def prediction_routes(predictions: Predictions, body_reader: BodyReader, max_inputs: int) -> list[LeanRoute]:
     """The four routes, ready to stand in the application's router."""
-    several = {"type": "array", "minItems": 1, "maxItems": max_inputs}
-    sequence = {JSON: _object("sequence", SERIES_SCHEMA, SERIES)}
-    sequences = {JSON: _object("sequences", several | {"items": SERIES_SCHEMA}, [SERIES, SERIES])}
-    file = {"type": "string", "format": "binary", "description": f"a {FORMAT} file"}
-    image = {
-        "image/*": {"schema": file},
-        "multipart/form-data": {"schema": _form({"image": file})},
-        JSON: _object("image", BASE64, PIXEL),
-    }
-    images = {
-        "multipart/form-data": {"schema": _form({"images": several | {"items": file}})},
-        JSON: _object("images", several | {"items": BASE64}, [PIXEL, PIXEL]),
-    }
+    sequence, sequences = _series_bodies(max_inputs)
+    image, images = _picture_bodies(max_inputs)
     documented: list[tuple[str, Any, Document, type]] = [
         ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer),
         ("/predict/timeseries/batch", predictions.predict_timeseries_batch, sequences, TimeseriesAnswers),
@@ -81,6 +72,30 @@ def prediction_routes(predictions: Predictions, body_reader: BodyReader, max_inp
         )
         for path, endpoint, content, answer in documented
     ]
+
+
+def _series_bodies(max_inputs: int) -> tuple[Document, Document]:
+    """The content of a body of one series, and of several."""
+    several = _several(SERIES_SCHEMA, max_inputs)
+    return {JSON: _object("sequence", SERIES_SCHEMA, SERIES)}, {JSON: _object("sequences", several, [SERIES, SERIES])}
+
+
+def _picture_bodies(max_inputs: int) -> tuple[Document, Document]:
+    """The content of a body of one picture, and of several."""
+    one = {
+        "image/*": {"schema": FILE},
+        FORM: {"schema": _form({"image": FILE})},
+        JSON: _object("image", BASE64, PIXEL),
+    }
+    several = {
+        FORM: {"schema": _form({"images": _several(FILE, max_inputs)})},
+        JSON: _object("images", _several(BASE64, max_inputs), [PIXEL, PIXEL]),
+    }
+    return one, several
+
+
+def _several(schema: Document, max_inputs: int) -> Document:
+    return {"type": "array", "minItems": 1, "maxItems": max_inputs, "items": schema}
 
 
 def _object(member: str, schema: Document, example: Any) -> Document:

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import os
 import re
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +13,15 @@ from typing import Any, Literal
 import orjson
 import structlog
 
+from models import layout
 from models.contract import Contract, ContractError, Task
+from models.layout import CHECKSUMS_FILE, MODEL_FILE, SAMPLES_FILE
 from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.session import GraphError, Session
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
+# Far more than a version needs; a graph is one protocol buffer, and those end at 2 GiB.
+MOST_BYTES = {MODEL_FILE: 2**31, SAMPLES_FILE: 64 * 2**20, CHECKSUMS_FILE: 2**20}
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
-
-MODEL_FILE = "model.onnx"
-SAMPLES_FILE = "samples.json"
-CHECKSUMS_FILE = "SHA256SUMS"
 
 Status = Literal["served", "refused", "loading"]
 
@@ -66,20 +66,24 @@ class Repository:
     """Folder `<name>/<version>/model.onnx`. `discover` lists it at once, `load` takes its time."""
 
     folder: Path
+    load_graph: Callable[[bytes], Session] = Session
     versions: dict[str, dict[str, FoundVersion]] = field(default_factory=dict)
 
     def discover(self) -> None:
         """List what there is. What has no name or number as they should be is passed over."""
-        for model in sorted(_folders(self.folder, NAME), key=lambda path: path.name):
-            numbers = sorted(_folders(model, VERSION), key=lambda path: int(path.name))
-            if numbers:
-                self.versions[model.name] = {one.name: FoundVersion(model.name, one.name) for one in numbers}
+        for model in layout.models(self.folder):
+            versions = [str(number) for number in layout.versions(model)]
+            if versions:
+                self.versions[model.name] = {version: FoundVersion(model.name, version) for version in versions}
 
     async def load(self) -> None:
         """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
         for found in [one for versions in self.versions.values() for one in versions.values()]:
-            outcome = await asyncio.to_thread(_loaded, self.folder, found)
+            outcome = await asyncio.to_thread(_loaded, self.folder, found, self.load_graph)
             self.versions[found.name][found.version] = outcome
+        if not self.is_ready:
+            reason = "every version found was refused" if self.versions else "the repository has none"
+            structlog.get_logger("service.repository").warning(f"no model is served: {reason}")
 
     @property
     def is_ready(self) -> bool:
@@ -137,17 +141,10 @@ def _loading(name: str) -> ModelLoading:
     return ModelLoading(f"model '{name}' is still loading; try again in a second", {"Retry-After": "1"})
 
 
-def _folders(folder: Path, pattern: re.Pattern[str]) -> Iterable[Path]:
-    try:
-        return [path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_dir()]
-    except OSError:
-        return []
-
-
-def _loaded(repository: Path, found: FoundVersion) -> FoundVersion:
+def _loaded(repository: Path, found: FoundVersion, load_graph: Callable[[bytes], Session]) -> FoundVersion:
     logger = structlog.get_logger("service.repository").bind(model=found.name, version=found.version)
     try:
-        served = _load(repository / found.name / found.version, found)
+        served = _load(repository / found.name / found.version, found, load_graph)
     except (RefusedError, ContractError, GraphError) as error:
         logger.warning("model refused", reason=str(error))
         return replace(found, status="refused", reason=str(error))
@@ -158,7 +155,7 @@ def _loaded(repository: Path, found: FoundVersion) -> FoundVersion:
     return replace(found, status="served", served=served)
 
 
-def _load(folder: Path, found: FoundVersion) -> ServedModel:
+def _load(folder: Path, found: FoundVersion, load_graph: Callable[[bytes], Session]) -> ServedModel:
     model = _read(folder, MODEL_FILE)
     checksums = _checksums(folder)
     _check(MODEL_FILE, model, checksums)
@@ -167,16 +164,27 @@ def _load(folder: Path, found: FoundVersion) -> ServedModel:
         content = _read(folder, SAMPLES_FILE)
         _check(SAMPLES_FILE, content, checksums)
         samples = _samples(content)
-    return ServedModel(found.name, found.version, Session(model), samples)
+    return ServedModel(found.name, found.version, load_graph(model), samples)
 
 
 def _read(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        with open(folder / name, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RefusedError(f"{name} is not a regular file")
+            if status.st_size > MOST_BYTES[name]:
+                raise RefusedError(f"{name} has {status.st_size} bytes, at most {MOST_BYTES[name]} are read")
+            return file.read()
     except FileNotFoundError as error:
         raise RefusedError(f"there is no {name}") from error
     except OSError as error:
         raise RefusedError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A named pipe would hold its reader until somebody writes.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -199,4 +207,11 @@ def _samples(content: bytes) -> list[Any]:
         raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}') from error
     if not isinstance(samples, list):
         raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}')
+    for index, sample in enumerate(samples):
+        if not _is_sample(sample):
+            raise RefusedError(f'samples[{index}] of {SAMPLES_FILE} is not {{"label": "…", "body": {{…}}}}')
     return samples
+
+
+def _is_sample(sample: Any) -> bool:
+    return isinstance(sample, dict) and isinstance(sample.get("label"), str) and isinstance(sample.get("body"), dict)

@@ -1,7 +1,8 @@
 """A request's body: read within its limit, inflated within the same limit, and few long ones at once."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable
+from asyncio import sleep
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from anyio import CapacityLimiter
@@ -11,8 +12,14 @@ from starlette.types import Receive, Scope
 
 from service.problems import MalformedBody, TooLarge
 
+# From here on a body counts: as bytes, and as the many times more that JSON of this length can become.
 LONG_BODY_BYTES = 2**20
+# Eight bodies of the default limit of 16 MiB are 128 MiB: less than one large picture takes while it is decoded.
 LONG_BODIES_AT_ONCE = 8
+# Inflated in one go on the event loop, about a millisecond; then others have their turn.
+INFLATED_PIECE_BYTES = 2**20
+# Block gzip, as bgzip writes it, has one member for each 64 KiB. Members cost time even where they hold nothing.
+MOST_MEMBERS = 1000
 
 GZIP_WBITS = 31
 ZLIB_WBITS = 15
@@ -50,11 +57,14 @@ class BodyReader:
             self._check_size(received)
             if not more and not body and inflate is None:
                 return bytes(chunk)
-            body += chunk if inflate is None else inflate.feed(chunk)
-            self._check_size(len(body))
-            if not is_long and max(received, len(body)) > LONG_BODY_BYTES:
-                is_long = True
-                await place.enter_async_context(_place(self._long_bodies))
+            for piece in [chunk] if inflate is None else inflate.feed(chunk):
+                body += piece
+                self._check_size(len(body))
+                if not is_long and max(received, len(body)) > LONG_BODY_BYTES:
+                    is_long = True
+                    await place.enter_async_context(_place(self._long_bodies))
+                if inflate is not None:
+                    await sleep(0)
         if inflate is not None:
             inflate.finish()
         return bytes(body)
@@ -92,28 +102,32 @@ class Inflater:
         self._begin = begin
         self._limit = limit
         self._size = 0
+        self._members = 0
         self._held = b""
         self._stream: zlib._Decompress | None = None
 
-    def feed(self, chunk: bytes) -> bytes:
-        """What the chunk inflates to. Raises MalformedBody or TooLarge."""
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What the chunk inflates to, in pieces that take little time each. Raises MalformedBody or TooLarge."""
         data = self._held + chunk
-        output = bytearray()
-        while data:
+        # The decompressor may have taken all its input and still have output to give.
+        is_piece_full = False
+        while data or is_piece_full:
             if self._stream is None or self._stream.eof:
                 if len(data) < 2:
                     break
                 self._stream = self._next_stream(data)
+            most = min(INFLATED_PIECE_BYTES, self._limit - self._size + 1)
             try:
-                output += self._stream.decompress(data, self._limit - self._size - len(output) + 1)
+                piece = self._stream.decompress(data, most)
             except zlib.error as error:
                 raise MalformedBody(f"the body is not valid {self._encoding}") from error
-            if self._size + len(output) > self._limit:
+            self._size += len(piece)
+            if self._size > self._limit:
                 raise TooLarge(f"the inflated body is longer than {self._limit} bytes")
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            is_piece_full = len(piece) == most and not self._stream.eof
+            yield piece
         self._held = data
-        self._size += len(output)
-        return bytes(output)
 
     def finish(self) -> None:
         """Raises MalformedBody where the stream ended early."""
@@ -124,6 +138,9 @@ class Inflater:
         # Only gzip allows a further member after the first (RFC 1952, section 2.2).
         if self._stream is not None and self._encoding != "gzip":
             raise MalformedBody(f"there is more after the end of the body's {self._encoding}")
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise MalformedBody(f"the body's {self._encoding} has more than {MOST_MEMBERS} members")
         return self._begin(data[:2])
 
 

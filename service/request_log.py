@@ -13,6 +13,10 @@ from service.problems import DETAIL_OF_500, Draining, InternalError, problem_res
 
 HEADER = b"x-request-id"
 SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+# In a log line it may reach a terminal.
+SANE_TRACEPARENT = re.compile(r"[\x21-\x7e]{1,256}")
+# Asked every second or so, by whoever waits for the service or watches over it.
+QUIET_PATHS = ("/v2/health/live", "/v2/health/ready")
 # What nginx logs where the client left before its answer. Never on the wire.
 STATUS_OF_A_GONE_CLIENT = 499
 
@@ -33,7 +37,8 @@ class RequestLog:
         response = _Response(send, identity)
         with structlog.contextvars.bound_contextvars(**_bound(scope, identity)):
             await self._answer(scope, receive, response)
-            self._logger.info(
+            log = self._logger.debug if scope["path"].endswith(QUIET_PATHS) else self._logger.info
+            log(
                 "request",
                 method=scope["method"],
                 path=scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:2000],
@@ -83,5 +88,6 @@ def new_request_id() -> bytes:
 
 
 def _bound(scope: Scope, identity: bytes) -> dict[str, str]:
-    traceparent = Request(scope).headers.get("traceparent")
-    return {"request_id": identity.decode(), **({"traceparent": traceparent[:256]} if traceparent else {})}
+    traceparent = Request(scope).headers.get("traceparent", "")
+    traced = {"traceparent": traceparent} if SANE_TRACEPARENT.fullmatch(traceparent) else {}
+    return {"request_id": identity.decode(), **traced}

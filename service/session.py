@@ -22,9 +22,6 @@ NO_FOLDER = "/dev/null/none"
 
 OWN_SOURCES = re.compile(r"/onnxruntime_src\S*")
 
-DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
-NUMPY_TYPES: dict[str, type[np.generic]] = {"float32": np.float32, "uint8": np.uint8}
-
 Tensor = NDArray[Any]
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -65,8 +62,8 @@ class Session:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract: Contract = read_contract(metadata)
         self.contract_document = _document(metadata[METADATA_KEY])
-        self.inputs = {one.name: _spec(one) for one in self._session.get_inputs()}
-        self.outputs = {one.name: _spec(one) for one in self._session.get_outputs()}
+        self.inputs = {one.name: TensorSpec.of(one.type, one.shape) for one in self._session.get_inputs()}
+        self.outputs = {one.name: TensorSpec.of(one.type, one.shape) for one in self._session.get_outputs()}
         check_graph(self.contract, self.inputs, self.outputs)
         self._warm_up()
 
@@ -76,9 +73,9 @@ class Session:
         return self.inputs[self.contract.input.name].shape[1:]
 
     @property
-    def dtype(self) -> type[np.generic]:
+    def dtype(self) -> np.dtype[Any]:
         """The type of the input's values."""
-        return NUMPY_TYPES[self.inputs[self.contract.input.name].dtype]
+        return np.dtype(self.inputs[self.contract.input.name].dtype)
 
     def run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:
         """The outputs asked for, (batch, …) each, of inputs (batch, …): in slices of at most MAX_ROWS."""
@@ -124,11 +121,6 @@ def _options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
     options.log_severity_level = LOG_NOTHING
     return options
-
-
-def _spec(argument: Any) -> TensorSpec:
-    shape = tuple(size if isinstance(size, int) else None for size in argument.shape)
-    return TensorSpec(DTYPES.get(argument.type, argument.type), shape)
 
 
 def _first_line(error: Exception) -> str:

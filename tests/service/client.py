@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.types import ASGIApp, Message
 
 from service.app import create_app
+from service.session import Session
 from service.settings import Settings
 
 
@@ -44,10 +45,10 @@ class Client:
 
         return self.portal.call(gathered)
 
-    def wait_until_loaded(self) -> None:
-        """Until no model is loading any more."""
+    def wait_until_loaded(self, *names: str) -> None:
+        """Until none of the models of these names, or of all, is loading any more."""
         for _ in range(1000):
-            models = self.get("/models").json()["models"]
+            models = [one for one in self.get("/models").json()["models"] if not names or one["name"] in names]
             if all(one["status"] != "loading" for model in models for one in model["versions"]):
                 return
             time.sleep(0.01)
@@ -60,9 +61,11 @@ class Client:
 
 
 @contextmanager
-def running(settings: Settings, *, is_loaded: bool = True) -> Iterator[Client]:
+def running(
+    settings: Settings, *, is_loaded: bool = True, load_graph: Callable[[bytes], Session] = Session
+) -> Iterator[Client]:
     """The application with its lifespan run."""
-    app = create_app(settings)
+    app = create_app(settings, load_graph)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(_Lifespan(app)):
         client = Client(app, portal)
         if is_loaded:
@@ -91,3 +94,17 @@ class _Lifespan:
     async def _step(self, name: str) -> None:
         await self._to_app.put({"type": f"lifespan.{name}"})
         assert (await self._from_app.get())["type"] == f"lifespan.{name}.complete"
+
+
+def problem(response: httpx.Response, status: int, word: str) -> str:
+    """The detail of a problem, once its form is checked."""
+    document = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, document["status"]) == (status, status)
+    assert document["type"] == f"urn:heed:problem:{word}"
+    assert document["title"]
+    assert document["error"] == document["detail"]
+    assert response.headers["x-request-id"]
+    detail: str = document["detail"]
+    assert len(detail) < 600
+    return detail

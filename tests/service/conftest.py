@@ -36,6 +36,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(repository: Path) -> Iterator[Client]:
     """The service on that repository, with a body limit that a test can reach."""
     with running(
-        Settings(model_repository=repository, max_body_bytes=400_000, max_image_pixels=5_000_000, max_batch_inputs=40)
+        Settings(
+            model_repository=repository,
+            max_body_bytes=400_000,
+            max_image_pixels=5_000_000,
+            max_batch_inputs=40,
+            max_time_steps=500,
+        )
     ) as service:
         yield service

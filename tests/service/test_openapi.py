@@ -1,14 +1,18 @@
 """/openapi.json: valid, complete, and true."""
 
-import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from service.request_log import RequestLog
+from service.settings import Settings
 from tests.service.client import Client
 from tests.service.conftest import PIXEL, SERIES
+from tests.service.loading import loading
+from tests.service.tiny_models import image_model, publish, timeseries_model
 
 
 @pytest.fixture(scope="module")
@@ -51,35 +55,91 @@ def test_everything_is_described(document: dict[str, Any]) -> None:
     assert media_types == {"image/*", "multipart/form-data", "application/json"}
 
 
-@pytest.mark.parametrize(
-    ("method", "url", "path", "body", "status"),
-    [
-        ("POST", "/predict/timeseries", None, {"sequence": SERIES}, 200),
-        ("POST", "/predict/timeseries?attention=full", None, {"sequence": SERIES}, 200),
-        ("POST", "/predict/timeseries?attention=none", None, {"sequence": SERIES}, 200),
-        ("POST", "/predict/timeseries/batch", None, {"sequences": [SERIES] * 2}, 200),
-        ("POST", "/predict/image", None, {"image": PIXEL}, 200),
-        ("POST", "/predict/image/batch", None, {"images": [PIXEL] * 2}, 200),
-        ("GET", "/models", None, None, 200),
-        ("GET", "/models/image", "/models/{name}", None, 200),
-        ("GET", "/models/image/samples", "/models/{name}/samples", None, 200),
-        ("GET", "/v2/health/live", None, None, 200),
-        ("GET", "/v2/health/ready", None, None, 200),
-        ("POST", "/predict/timeseries", None, {"sequence": 1}, 422),
-        ("POST", "/predict/timeseries?model=x", None, {"sequence": SERIES}, 404),
-        ("GET", "/models/x", "/models/{name}", None, 404),
-    ],
-)
+@pytest.fixture(scope="module")
+def loading_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A service whose models are all still loading."""
+    folder = tmp_path_factory.mktemp("loading")
+    held = publish(folder, "image", "1", image_model(), [])
+    publish(folder, "timeseries", "1", timeseries_model(), [])
+    with loading(Settings(model_repository=folder), held) as (service, _):
+        yield service
+
+
+@pytest.fixture
+def broken_client(client: Client) -> Client:
+    """A service with a bug in whatever it is asked."""
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise KeyError("a bug")
+
+    return Client(RequestLog(broken), client.portal)
+
+
+BODIES: dict[str, Any] = {
+    "/predict/timeseries": {"sequence": SERIES},
+    "/predict/timeseries/batch": {"sequences": [SERIES, SERIES]},
+    "/predict/image": {"image": PIXEL},
+    "/predict/image/batch": {"images": [PIXEL, PIXEL]},
+}
+READ = {"/models": "/models", "/models/{name}": "/models/image", "/models/{name}/samples": "/models/image/samples"}
+ASKED = {path: path for path in (*BODIES, "/v2/health/live", "/v2/health/ready")} | READ
+# What provokes each status on a path that takes a body, and on one that does not.
+WITH_BODY: dict[int, dict[str, Any]] = {
+    200: {},
+    400: {"json": None, "content": b"{", "headers": {"Content-Type": "application/json"}},
+    404: {"params": {"model": "nope"}},
+    406: {"headers": {"Accept": "text/html"}},
+    413: {"json": None, "content": bytes(400_001)},
+    415: {"headers": {"Content-Type": "text/plain"}},
+    422: {"params": {"nope": "1"}},
+    500: {},
+    503: {},
+}
+WITHOUT_BODY: dict[int, dict[str, Any]] = {status: WITH_BODY[status] for status in (200, 406, 422, 500)}
+PROVOKED: dict[tuple[str, int], dict[str, Any]] = {
+    **{(path, status): {"json": body, **how} for path, body in BODIES.items() for status, how in WITH_BODY.items()},
+    **{(path, status): how for path in ASKED if path not in BODIES for status, how in WITHOUT_BODY.items()},
+    ("/models/{name}", 404): {"params": {"version": "9"}},
+    ("/models/{name}/samples", 404): {"params": {"version": "9"}},
+    ("/models/{name}/samples", 503): {},
+    ("/v2/health/ready", 503): {},
+}
+
+
+def test_every_documented_status_is_provoked(document: dict[str, Any]) -> None:
+    """The following test leaves none out."""
+    documented = {
+        (path, int(status)) for path, operation in operations(document).items() for status in operation["responses"]
+    }
+
+    assert PROVOKED.keys() == documented
+
+
+@pytest.mark.parametrize(("path", "status"), PROVOKED)
 def test_answers_are_as_documented(
-    client: Client, document: dict[str, Any], method: str, url: str, path: str | None, body: Any, status: int
+    client: Client, loading_client: Client, broken_client: Client, document: dict[str, Any], path: str, status: int
 ) -> None:
-    """Real answers validate against their schema."""
-    response = client.request(method, url, json=body) if body else client.request(method, url)
+    """A real answer of every operation and status validates against its schema."""
+    service = {503: loading_client, 500: broken_client}.get(status, client)
+    method = "POST" if path in BODIES else "GET"
+
+    response = service.request(method, ASKED[path], **PROVOKED[path, status])
 
     assert response.status_code == status
-    operation = operations(document)[path or url.partition("?")[0]]
-    with warnings.catch_warnings():
-        jsonschema.validate(response.json(), schema(document, operation, status))
+    assert list(operations(document)[path]["responses"][str(status)]["content"]) == [response.headers["content-type"]]
+    jsonschema.validate(response.json(), schema(document, operations(document)[path], status))
+    assert status == 200 or response.json()["status"] == status
+
+
+@pytest.mark.parametrize("attention", ["full", "none"])
+@pytest.mark.parametrize("path", BODIES)
+def test_every_amount_of_attention_is_as_documented(
+    client: Client, document: dict[str, Any], path: str, attention: str
+) -> None:
+    """With every axis and with none, one input and several."""
+    response = client.post(path, json=BODIES[path], params={"attention": attention})
+
+    jsonschema.validate(response.json(), schema(document, operations(document)[path], 200))
 
 
 @pytest.mark.parametrize("path", ["/predict/timeseries/batch", "/predict/image", "/predict/image/batch"])

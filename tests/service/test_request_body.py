@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from anyio import wait_all_tasks_blocked
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
@@ -177,7 +178,7 @@ def test_few_long_bodies_are_held_at_once() -> None:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(LONG_BODIES_AT_ONCE + 3):
                 tasks.create_task(hold())
-            await asyncio.sleep(0.05)
+            await wait_all_tasks_blocked()
             most = held
             async with reader.read(scope(), receive_short) as short:
                 leave.set()

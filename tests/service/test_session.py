@@ -41,7 +41,7 @@ def test_shapes_come_from_the_graph() -> None:
 
     assert session.row_shape == (None, 2)
     assert session.outputs["attention"].shape == (None, None, 2)
-    assert session.dtype is np.float32
+    assert session.dtype == np.float32
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", timeseries_model()[:200]])

@@ -103,9 +103,16 @@ def timeseries_model(
 
 
 def image_model(
-    rows: int = 8, columns: int = 8, channels: int = 1, fit: str = "pad", labels: Sequence[str] = tuple("0123456789")
+    rows: int = 8,
+    columns: int = 8,
+    channels: int = 1,
+    fit: str = "pad",
+    labels: Sequence[str] = tuple("0123456789"),
+    attention: str = "Identity",
 ) -> bytes:
-    """Hands its input on as its attention map (row, column, channel), so that a test sees every pixel that arrived."""
+    """Hands its input on as its attention map (row, column, channel), so that a test sees every pixel that arrived.
+    `attention`: another operator in Identity's place.
+    """
     count = len(labels)
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -114,7 +121,7 @@ def image_model(
         helper.make_node("Unsqueeze", ["mean", "one"], ["mean_column"]),
         helper.make_node("Mul", ["mean_column", "steps"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-        helper.make_node("Identity", ["pixels"], ["attention"]),
+        helper.make_node(attention, ["pixels"], ["attention"]),
     ]
     constants: dict[str, NDArray[Any]] = {
         "scale": np.array([1 / 255], np.float32),

@@ -1,0 +1,76 @@
+"""The processes that answer, and how they stop: the listener closes first, and who came before is answered."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess, multiprocess
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; it takes in the connections that wait in the listener before it closes it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
+        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        # What the loop itself had just accepted is made a connection in its next turn.
+        await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as any class
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+
+class Worker(multiprocess.Process):
+    """One of several processes. Its parent tells it to stop, once the parent itself listens no more."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """Made in the process itself."""
+        if self._server is None:
+            self._server = _ServerWithParent(self.config)
+        return self._server
+
+
+class _ServerWithParent(Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Ctrl+C reaches parent and workers alike; a second one means it.
+        if sig != signal.SIGINT or self.should_exit:
+            super().handle_exit(sig, frame)
+
+
+class Workers(Multiprocess):
+    """uvicorn's parent of several processes; it closes its own copy of the listener before it stops them."""
+
+    def terminate_all(self) -> None:
+        """Stop the workers. A listener that stayed open here would take connections that nobody answers."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+# Multiprocess starts what its module calls Process, there is no other way to give it a class.
+multiprocess.Process = Worker  # type: ignore[misc]  # a class is assigned on purpose
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    listener.setblocking(False)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # nothing waits any more, or no descriptor is left
+            return
+        connection.setblocking(False)
+        yield connection

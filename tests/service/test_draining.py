@@ -1,0 +1,125 @@
+"""Stopping: nobody new is taken in, and everybody who came before is answered."""
+
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import SERIES
+from tests.service.test_main import PATIENCE_SECONDS, finished, greeting, port_of, process
+
+BODY = json.dumps({"sequence": SERIES}).encode()
+HEAD = f"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+CLIENTS = 12
+
+
+def connected(port: int) -> socket.socket:
+    """A connection of its own."""
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    answer = b""
+    while chunk := connection.recv(65536):
+        answer += chunk
+    return answer
+
+
+def wait_until_refused(port: int) -> None:
+    """Try new connections until one is refused; one that is taken in must never be left without an end."""
+    for _ in range(200):
+        try:
+            with connected(port) as connection:
+                connection.settimeout(PATIENCE_SECONDS)
+                received(connection)
+        except ConnectionRefusedError:
+            return
+    raise AssertionError("connections are still taken in")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_new_connections_are_refused_while_a_request_runs(
+    repository: Path, workers: str, number: signal.Signals
+) -> None:
+    """The running request is answered, a new connection is refused and does not hang, the process ends with 0."""
+    with process(repository, HEED_WORKERS=workers) as started:
+        port = port_of(greeting(started))
+        with connected(port) as running:
+            running.sendall(HEAD + BODY[:20])
+            assert b"200" in answered_once(port)
+            started.send_signal(number)
+            wait_until_refused(port)
+            running.sendall(BODY[20:])
+            answer = received(running)
+        status, _, _ = finished(started)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert status == 0
+
+
+def answered_once(port: int) -> bytes:
+    """The answer to one whole request: by then, what was sent before it on another connection has arrived too."""
+    with connected(port) as connection:
+        connection.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + BODY)
+        return received(connection)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_request_of_a_connection_that_was_silent_is_answered(repository: Path, workers: str) -> None:
+    """Taken in before the signal, sent at once after it: on its way, answered, and closed."""
+    with process(repository, HEED_WORKERS=workers) as started:
+        port = port_of(greeting(started))
+        with connected(port) as silent:
+            answered_once(port)
+            started.send_signal(signal.SIGTERM)
+            silent.sendall(HEAD + BODY)
+            answer = received(silent)
+        status, _, _ = finished(started)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert status == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_stop_under_load_loses_no_request(repository: Path, workers: str) -> None:
+    """A dozen clients, each request on a connection of its own: answered, or refused before it was sent."""
+    outcomes: Counter[str] = Counter()
+    with process(repository, HEED_WORKERS=workers, HEED_LOG_LEVEL="warning") as started:
+        port = port_of(greeting(started))
+        clients = [threading.Thread(target=ask_until_refused, args=(port, outcomes)) for _ in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        while outcomes["200"] < 10 * CLIENTS:
+            time.sleep(0.01)
+        started.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join()
+        status, _, _ = finished(started)
+
+    assert status == 0
+    assert outcomes.keys() == {"200", "ConnectionRefusedError"}
+
+
+def ask_until_refused(port: int, outcomes: "Counter[str]") -> None:
+    """Count what becomes of each request, until one meets anything but an answer."""
+    outcome = "200"
+    while outcome == "200":
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("POST", "/predict/timeseries", BODY, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            outcome = str(response.status)
+        except OSError as error:
+            outcome = type(error).__name__
+        finally:
+            connection.close()
+        outcomes[outcome] += 1
