@@ -28,10 +28,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD_BYTES and self._last_words is None and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes"))
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type; uvicorn narrows it to None
-        """The client sends no more, and may still read: it stays until what came whole is answered."""
-        return self._end(b"")
-
     def shutdown(self) -> None:
         """Answer what runs or is on its way, then close: uvicorn would reset a request that it has not read yet."""
         self._is_draining = True
@@ -80,13 +76,11 @@ class HttpProtocol(HttpToolsProtocol):
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self._end(STATUS_LINE[error.status] + lines + b"\r\n" + content)
 
-    def _end(self, last_words: bytes) -> bool:
-        """Close, after the answers that are owed and these words. Says whether any answer is owed."""
+    def _end(self, last_words: bytes) -> None:
+        """Close, after the answers that are owed and these words."""
         self._last_words = last_words
-        if self._is_answer_owed():
-            return True
-        self._close()
-        return False
+        if not self._is_answer_owed():
+            self._close()
 
     def _is_answer_owed(self) -> bool:
         if self.cycle is None or self.cycle.response_complete:

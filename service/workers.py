@@ -1,9 +1,9 @@
 """The processes that answer, and how they stop: the listener closes first, and who came before is answered."""
 
 import asyncio
+import contextlib
 import signal
 import socket
-from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
@@ -15,16 +15,17 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
-        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        # The loop closes its listeners in its own time; a copy can be closed at the moment when nobody waits.
+        copies = [listener.dup() for listener in sockets or []]
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        loop = asyncio.get_running_loop()
-        for connection in waiting:
-            await loop.connect_accepted_socket(self._protocol, connection)
         # What the loop itself had just accepted is made a connection in its next turn.
         await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        for connection in [connection for copy in copies for connection in _last_connections(copy)]:
+            await loop.connect_accepted_socket(self._protocol, connection)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
@@ -65,12 +66,13 @@ class Workers(Multiprocess):
 multiprocess.Process = Worker  # type: ignore[misc]  # a class is assigned on purpose
 
 
-def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+def _last_connections(listener: socket.socket) -> list[socket.socket]:
     listener.setblocking(False)
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # nothing waits any more, or no descriptor is left
-            return
+    connections: list[socket.socket] = []
+    # Nothing stands between the last look and the close: who connects in between is reset.
+    with listener, contextlib.suppress(OSError):
+        while True:
+            connections.append(listener.accept()[0])
+    for connection in connections:
         connection.setblocking(False)
-        yield connection
+    return connections

@@ -1,4 +1,4 @@
-"""One connection: pipelined requests before garbage, and clients that stop sending and wait for their answer."""
+"""One connection: pipelined requests before garbage, and clients that stop sending."""
 
 import socket
 from collections.abc import Iterator
@@ -34,18 +34,6 @@ def test_requests_before_garbage_are_answered(port: int, requests: int, rest: by
         answers = received(connection).split(b"HTTP/1.1 ")[1:]
 
     assert [answer[:3] for answer in answers] == [b"200"] * requests + [status]
-
-
-@pytest.mark.parametrize("requests", [1, 3])
-@pytest.mark.parametrize("rest", [b"", b"GET /mod", HEAD + BODY[:20]])
-def test_client_that_only_reads_on_is_answered(port: int, requests: int, rest: bytes) -> None:
-    """The end of its sending is not the end of the connection; what it never sent whole has no answer."""
-    with connected(port) as connection:
-        connection.sendall((HEAD + BODY) * requests + rest)
-        connection.shutdown(socket.SHUT_WR)
-        answers = received(connection).split(b"HTTP/1.1 ")[1:]
-
-    assert [answer[:3] for answer in answers] == [b"200"] * requests
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /mod", HEAD + BODY[:20]])
