@@ -56,7 +56,7 @@ def look_at_column(network: nn.Module, data: Column) -> tuple[dict[str, Any], ND
     outputs = evaluate(network, fresh)
     weights = outputs["attention"].mean(axis=2)  # (sample, time)
     mean: NDArray[np.float32] = weights[:DRAWN_SAMPLES].mean(axis=0)
-    told = outputs["contributions"][np.arange(len(fresh)), outputs["logits"].argmax(axis=1)]  # (sample, time)
+    told = _predicted_contributions(outputs)  # (sample, time)
     column = data.attention_column
     figures = {
         "attention_column": column,
@@ -68,6 +68,13 @@ def look_at_column(network: nn.Module, data: Column) -> tuple[dict[str, Any], ND
     return figures, mean
 
 
+def _predicted_contributions(outputs: Outputs) -> NDArray[np.float32]:
+    """Of every sample, the contributions to the label that it was given: (sample, position…)."""
+    predicted = outputs["logits"].argmax(axis=1)
+    contributions: NDArray[np.float32] = outputs["contributions"][np.arange(len(predicted)), predicted]
+    return contributions
+
+
 def _look_in_boxes(outputs: Outputs, samples: Samples) -> dict[str, Any]:
     """Share of pictures whose largest contribution to the predicted label lies in the known box, and a random cell's.
 
@@ -75,7 +82,7 @@ def _look_in_boxes(outputs: Outputs, samples: Samples) -> dict[str, Any]:
     """
     assert samples.boxes is not None
     side = samples.inputs.shape[1]
-    told = outputs["contributions"][np.arange(len(samples)), outputs["logits"].argmax(axis=1)]  # (sample, row, column)
+    told = _predicted_contributions(outputs)  # (sample, row, column)
     centres = (np.arange(told.shape[1]) + 0.5) * side / told.shape[1]
     left, top, right, bottom = samples.boxes.T[:, :, None]
     inside = ((centres > top) & (centres < bottom))[:, :, None] & ((centres > left) & (centres < right))[:, None, :]

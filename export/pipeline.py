@@ -13,10 +13,10 @@ from export import checks, onnx_file, publishing
 from export.contracts import contract_of
 from export.datasets.dataset import Dataset, Samples
 from export.errors import AccuracyError, PublishingError
-from export.figures import Figures, gate_statistics, measure
+from export.figures import Figures, measure
 from export.fingerprint import fingerprint_of
 from export.recipes import Recipe
-from export.report import draw, gate_distributions, write_report
+from export.report import write_report
 from export.training import Trained, train
 from models.layout import MODEL_FILE, SAMPLES_FILE
 from models.se_cnn import GATES, SECNNSizes
@@ -43,9 +43,7 @@ def export(recipe: Recipe, repository: Path, name: str, device: str = "auto", co
         _say_what_attention_costs(details["operators"])
         _write_samples(recipe.data, figures.samples, folder / SAMPLES_FILE)
         say("Drawing the report")
-        write_report(folder / "report", recipe.data, trained, figures, details | _gates(others))
-        if others and isinstance(recipe.sizes, SECNNSizes):
-            draw(gate_distributions({recipe.sizes.gate: figures, **others}), folder / "report" / "gates.png")
+        write_report(folder / "report", recipe, trained, figures, others, details)
         version = publishing.publish(folder)
         shutil.rmtree(run)  # only now: until here an interruption costs no training
     say(f"Published {version}")
@@ -101,14 +99,6 @@ def _train_other_gates(recipe: Recipe, run: Path, device: str) -> dict[str, Figu
             other = replace(recipe, sizes=replace(recipe.sizes, gate=gate), accuracy_floor=0.0)
             _, others[str(gate)] = _train(other, run / gate, device)
     return others
-
-
-def _gates(others: dict[str, Figures]) -> dict[str, Any]:
-    compared = {
-        gate: {"accuracy": figures.accuracy, "gates": gate_statistics(figures.outputs)}
-        for gate, figures in others.items()
-    }
-    return {"other_gates": compared} if compared else {}
 
 
 def _write_model(recipe: Recipe, trained: Trained, figures: Figures, fingerprint: str, folder: Path) -> None:

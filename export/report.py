@@ -10,17 +10,31 @@ import vl_convert
 
 from export.datasets.dataset import Dataset
 from export.figures import Figures, gate_statistics
+from export.recipes import Recipe
 from export.training import Trained
 from models.pictures import BLUE, ORANGE, Spec, bars, contribution_map, document
+from models.se_cnn import SECNNSizes
 
 MAPS = 8
 HISTOGRAM_BINS = 40
 
 
-def write_report(folder: Path, data: Dataset, trained: Trained, figures: Figures, details: dict[str, Any]) -> None:
-    """Write figures.json and the pictures. `details`: what the checks measured and how the model was made."""
+def write_report(
+    folder: Path,
+    recipe: Recipe,
+    trained: Trained,
+    figures: Figures,
+    others: dict[str, Figures],
+    details: dict[str, Any],
+) -> None:
+    """Write figures.json and the pictures. `others`: the same recipe with other gates, by gate, where they were trained
+    for comparison; `details`: what the checks measured."""
     folder.mkdir()
+    data = recipe.data
     gates = gate_statistics(figures.outputs)
+    compared = {
+        gate: {"accuracy": other.accuracy, "gates": gate_statistics(other.outputs)} for gate, other in others.items()
+    }
     told = {
         **figures.card,
         "training_seconds": round(trained.seconds, 1),
@@ -28,14 +42,15 @@ def write_report(folder: Path, data: Dataset, trained: Trained, figures: Figures
         **({"mean_weights": figures.weights} if figures.weights is not None else {}),
         **({"gates": gates} if gates else {}),
         **details,
+        **({"other_gates": compared} if compared else {}),
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     (folder / "figures.json").write_bytes(orjson.dumps(told, option=options))
     pictures = {"learning_curve": learning_curve(trained.curve), "confusion_matrix": confusion_matrix(data, figures)}
     if figures.weights is not None:
         pictures["mean_weights"] = mean_weights(figures)
-    if gates:
-        pictures["gates"] = gate_distributions({"": figures})
+    if isinstance(recipe.sizes, SECNNSizes):
+        pictures["gates"] = gate_distributions({recipe.sizes.gate: figures, **others})
         pictures["contribution_maps"] = contribution_maps(data, figures)
     for number, log in enumerate(trained.logs):
         shutil.copy(log, folder / f"training_log_{number}.csv")
