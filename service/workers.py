@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import signal
 import socket
+import threading
 from types import FrameType
 
 import uvicorn
@@ -42,7 +44,16 @@ class Worker(multiprocess.Process):
         """Made in the process itself."""
         if self._server is None:
             self._server = _ServerWithParent(self.config)
+            threading.Thread(target=_stop_with_parent, args=(self._server,), name="parent", daemon=True).start()
         return self._server
+
+
+def _stop_with_parent(server: uvicorn.Server) -> None:
+    """A parent that was killed tells nobody to stop; its workers would keep the port from whoever comes after it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by its parent"
+    parent.join()
+    server.should_exit = True
 
 
 class _ServerWithParent(Server):

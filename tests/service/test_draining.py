@@ -127,3 +127,16 @@ def ask_until_refused(port: int, outcomes: "Counter[str]") -> None:
         finally:
             connection.close()
         outcomes[outcome] += 1
+
+
+def test_workers_end_with_a_parent_that_was_killed(repository: Path) -> None:
+    """SIGKILL reaches the parent alone; nobody is left on the port."""
+    with process(repository, HEED_WORKERS="2") as started:
+        port = port_of(greeting(started))
+
+        started.kill()
+        # Read to its end: that comes when the last process that inherited the pipe has gone.
+        started.communicate(timeout=PATIENCE_SECONDS)
+
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
