@@ -2,14 +2,21 @@
 
 import asyncio
 import contextlib
+import ctypes
 import multiprocessing
 import signal
 import socket
+import struct
+import sys
 import threading
 from types import FrameType
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
+
+# From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
+SO_ATTACH_FILTER = 26
+TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 
 
 class Server(uvicorn.Server):
@@ -17,6 +24,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
+        for listener in sockets or []:
+            _take_nobody_in(listener)
         # The loop closes its listeners in its own time; a copy can be closed at the moment when nobody waits.
         copies = [listener.dup() for listener in sockets or []]
         for server in self.servers:
@@ -77,10 +86,20 @@ class Workers(Multiprocess):
 multiprocess.Process = Worker  # type: ignore[misc]  # a class is assigned on purpose
 
 
+def _take_nobody_in(listener: socket.socket) -> None:
+    """Whoever connects from now on hears nothing, asks again a second later, and is refused: the port is closed then.
+    Without this, who connects between the last accept and the close is taken in and reset.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(TAKE_NOTHING)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; a connection in a few thousand is reset then
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
+
+
 def _last_connections(listener: socket.socket) -> list[socket.socket]:
     listener.setblocking(False)
     connections: list[socket.socket] = []
-    # Nothing stands between the last look and the close: who connects in between is reset.
     with listener, contextlib.suppress(OSError):
         while True:
             connections.append(listener.accept()[0])
