@@ -4,15 +4,18 @@ import argparse
 import signal
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 from pydantic import ValidationError
 
-from service.greeting import greet_when_ready
+from service.api_keys import taken_keys
+from service.greeting import Address, greet_when_ready
 from service.http_protocol import HttpProtocol
 from service.logs import configure_logging
+from service.readiness import Readiness
 from service.settings import Settings, complaints, settings_help
-from service.workers import Server, Workers
+from service.workers import Server, Workers, create_app_in_worker
 
 EXIT_WRONG_SETTING = 2
 EXIT_PORT_TAKEN = 3
@@ -34,7 +37,7 @@ def main() -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)
-    greet_when_ready(settings.host, listener.getsockname()[1], settings.workers)
+    greet_when_ready(_address(settings, listener.getsockname()[1]), settings.workers)
     _serve(settings, listener)
 
 
@@ -63,9 +66,14 @@ def _bound(settings: Settings) -> socket.socket:
     return listener
 
 
+def _address(settings: Settings, port: int) -> Address:
+    keys = taken_keys(settings.api_keys, settings.api_keys_file)
+    return Address(settings.host, port, settings.tls_certificate is not None, next(iter(keys), None))
+
+
 def _serve(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        "service.app:create_app_from_environment",
+        partial(create_app_in_worker, Readiness(settings.workers)),
         factory=True,
         workers=settings.workers,
         http=HttpProtocol,
@@ -75,6 +83,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         root_path=settings.root_path,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
         timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
         timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )

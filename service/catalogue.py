@@ -7,11 +7,13 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from models.contract import TensorSpec
+from service.api_keys import ApiKeys
 from service.problems import (
     InvalidInput,
     ModelLoading,
     NoSamples,
     NotAcceptable,
+    Unauthorized,
     UnknownModel,
     UnknownVersion,
     documented_problems,
@@ -74,18 +76,22 @@ class Catalogue:
         }
 
 
-def catalogue_routes(catalogue: Catalogue) -> list[LeanRoute]:
+def catalogue_routes(catalogue: Catalogue, keys: ApiKeys) -> list[LeanRoute]:
     """The three routes, ready to stand in the application's router."""
-    some = documented_problems(NotAcceptable, InvalidInput)
-    one = documented_problems(UnknownModel, UnknownVersion, NotAcceptable, InvalidInput)
-    samples = documented_problems(UnknownModel, UnknownVersion, NoSamples, NotAcceptable, InvalidInput, ModelLoading)
+    some = documented_problems(Unauthorized, NotAcceptable, InvalidInput)
+    one = documented_problems(Unauthorized, UnknownModel, UnknownVersion, NotAcceptable, InvalidInput)
+    samples = documented_problems(
+        Unauthorized, UnknownModel, UnknownVersion, NoSamples, NotAcceptable, InvalidInput, ModelLoading
+    )
     documented: list[tuple[str, Any, type[BaseModel], Any]] = [
         ("/models", catalogue.list_models, ModelList, some),
         ("/models/{name}", catalogue.describe_model, ModelDescription, one),
         ("/models/{name}/samples", catalogue.list_samples, Samples, samples),
     ]
     return [
-        LeanRoute(path, endpoint, methods=["GET"], tags=["models"], response_model=answer, responses=problems)
+        LeanRoute(
+            path, endpoint, keys=keys, methods=["GET"], tags=["models"], response_model=answer, responses=problems
+        )
         for path, endpoint, answer, problems in documented
     ]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.problems import InvalidInput, NotAcceptable, NotReady, documented_problems
+from service.readiness import Readiness
 from service.repository import Repository
 from service.routing import Document, LeanRoute
 from service.schemas import Live, Ready
@@ -13,6 +14,7 @@ class Health:
     """The handlers of /v2/health."""
 
     repository: Repository
+    readiness: Readiness
 
     async def live(self) -> Document:
         """The process answers."""
@@ -20,7 +22,7 @@ class Health:
 
     async def ready(self) -> Document:
         """All models found were loaded or refused, and at least one is served."""
-        if not self.repository.is_ready:
+        if not (self.repository.is_ready and self.readiness.is_complete):
             raise NotReady("models are still loading, or none could be loaded; GET /models tells", {"Retry-After": "1"})
         return {"ready": True}
 

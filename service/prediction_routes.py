@@ -5,29 +5,34 @@ from typing import Any
 from service.decode import FORM
 from service.predict import Predictions
 from service.problems import (
+    BodyTimeout,
+    DeadlinePassed,
     InvalidInput,
     MalformedBody,
     ModelLoading,
     NotAcceptable,
     TooLarge,
+    Unauthorized,
     UnknownModel,
     UnknownVersion,
     UnsupportedMediaType,
     documented_problems,
 )
-from service.request_body import BodyReader
-from service.routing import JSON, Document, LeanRoute
+from service.routing import JSON, Document, Doors, LeanRoute
 from service.schemas import ImageAnswer, ImageAnswers, TimeseriesAnswer, TimeseriesAnswers
 
 PROBLEMS = documented_problems(
     MalformedBody,
+    Unauthorized,
     UnknownModel,
     UnknownVersion,
     NotAcceptable,
+    BodyTimeout,
     TooLarge,
     UnsupportedMediaType,
     InvalidInput,
     ModelLoading,
+    DeadlinePassed,
 )
 HEADERS = {
     "X-Request-ID": {"description": "the request's id, taken over or made", "schema": {"type": "string"}},
@@ -48,7 +53,7 @@ BASE64 = {"type": "string", "description": f"a {FORMAT} file in base64; a data: 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
-def prediction_routes(predictions: Predictions, body_reader: BodyReader, max_inputs: int) -> list[LeanRoute]:
+def prediction_routes(predictions: Predictions, doors: Doors, max_inputs: int) -> list[LeanRoute]:
     """The four routes, ready to stand in the application's router."""
     sequence, sequences = _series_bodies(max_inputs)
     image, images = _picture_bodies(max_inputs)
@@ -62,7 +67,7 @@ def prediction_routes(predictions: Predictions, body_reader: BodyReader, max_inp
         LeanRoute(
             path,
             endpoint,
-            body_reader=body_reader,
+            doors=doors,
             methods=["POST"],
             tags=["predictions"],
             response_model=answer,

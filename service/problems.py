@@ -41,6 +41,12 @@ class MalformedRequest(ServingError):
     status, word, title = 400, "malformed-request", "The request is not valid HTTP"
 
 
+class Unauthorized(ServingError):
+    """No API key was given where one is asked for, or one that is not taken."""
+
+    status, word, title = 401, "unauthorized", "An API key is needed"
+
+
 class PathNotFound(ServingError):
     """No route has this path."""
 
@@ -75,6 +81,12 @@ class NotAcceptable(ServingError):
     """Nothing that the route can give is in Accept."""
 
     status, word, title = 406, "not-acceptable", "No acceptable media type"
+
+
+class BodyTimeout(ServingError):
+    """The body did not arrive in time."""
+
+    status, word, title = 408, "body-timeout", "The body did not arrive in time"
 
 
 class TooLarge(ServingError):
@@ -123,6 +135,12 @@ class NotReady(ServingError):
     """Models are still loading, or none could be loaded."""
 
     status, word, title = 503, "not-ready", "The server is not ready"
+
+
+class DeadlinePassed(ServingError):
+    """The time that the request had is over."""
+
+    status, word, title = 504, "deadline", "The request's deadline passed"
 
 
 def problem_document(error: ServingError) -> dict[str, Any]:

@@ -1,16 +1,15 @@
-"""A request's body: read within its limit, inflated within the same limit, and few long ones at once."""
+"""A request's body: read in its time, within its limit, inflated within the same limit, and few long ones at once."""
 
+import asyncio
 import zlib
-from asyncio import sleep
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from anyio import CapacityLimiter
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
-from service.problems import MalformedBody, TooLarge
+from service.problems import BodyTimeout, DeadlinePassed, MalformedBody, ServingError, TooLarge
 
 # From here on a body counts: as bytes, and as the many times more that JSON of this length can become.
 LONG_BODY_BYTES = 2**20
@@ -26,72 +25,176 @@ ZLIB_WBITS = 15
 RAW_WBITS = -15
 
 
+class Body:
+    """A body, and the place for long ones that it may hold until it is released."""
+
+    __slots__ = ("_place", "content")
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._place: asyncio.Semaphore | None = None
+
+    async def take_place(self, places: asyncio.Semaphore) -> None:
+        """Wait for one of these places."""
+        await places.acquire()
+        self._place = places
+
+    def release(self) -> None:
+        """Give the place back; without one, or once it is given back, nothing is done."""
+        if self._place is not None:
+            self._place.release()
+            self._place = None
+
+
 class BodyReader:
-    """Reads bodies of at most `limit` bytes. A body longer than LONG_BODY_BYTES is read on only once one of the
-    places for such bodies is free, and keeps it until its request is answered: memory stays bounded however many come.
+    """Reads bodies of at most `limit` bytes that come within `timeout_seconds`. A body longer than LONG_BODY_BYTES is
+    read on only once one of the places for such bodies is free, and keeps it until its request is answered: memory
+    stays bounded however many come.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, timeout_seconds: float = 30) -> None:
         self.limit = limit
-        self._long_bodies = CapacityLimiter(LONG_BODIES_AT_ONCE)
+        self.timeout_seconds = timeout_seconds
+        self._most_at_once = min(limit, LONG_BODY_BYTES)
+        self._long_bodies = asyncio.Semaphore(LONG_BODIES_AT_ONCE)
 
-    @asynccontextmanager
-    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-        """The whole body, inflated. Raises MalformedBody, TooLarge, or ClientDisconnect."""
-        headers = Headers(scope=scope)
-        self._check_length(headers.getlist("content-length"))
-        inflate = _inflater(headers.getlist("content-encoding"), self.limit)
-        async with AsyncExitStack() as place:
-            yield await self._collect(receive, inflate, place)
+    async def read(self, scope: Scope, receive: Receive, deadline: float | None = None) -> Body:
+        """The whole body, inflated; whoever gets it releases it. The deadline is in the time of the event loop.
 
-    async def _collect(self, receive: Receive, inflate: "Inflater | None", place: AsyncExitStack) -> bytes:
-        body = bytearray()
-        received, is_long, more = 0, False, True
-        while more:
-            message = await receive()
+        Raises MalformedBody, TooLarge, BodyTimeout, DeadlinePassed, or ClientDisconnect.
+        """
+        inflate = self._checked(scope["headers"])
+        steps = receive().__await__()
+        try:
+            first: Awaitable[Message] = _Begun(steps, next(steps))
+        except StopIteration as arrived:
+            # It came with the head, as most bodies do: there is nothing to wait for, and no timer is set.
+            message: Message = arrived.value
+            if inflate is None and message["type"] == "http.request" and not message.get("more_body", False):
+                content = message.get("body", b"")
+                if len(content) <= self._most_at_once:
+                    return Body(bytes(content))
+            first = _as_awaitable(message)
+        return await self._read_in_time(first, receive, inflate, deadline)
+
+    async def _read_in_time(
+        self, first: Awaitable[Message], receive: Receive, inflate: "Inflater | None", deadline: float | None
+    ) -> Body:
+        body = Body(b"")
+        patience = _Patience(self.timeout_seconds, deadline)
+        try:
+            async with patience.timer:
+                body.content = await self._collect(await first, receive, inflate, body, patience)
+        except TimeoutError:
+            body.release()
+            if patience.timer.expired():
+                raise patience.problem() from None
+            raise
+        except BaseException:
+            body.release()
+            raise
+        return body
+
+    async def _collect(
+        self, message: Message, receive: Receive, inflate: "Inflater | None", body: Body, patience: "_Patience"
+    ) -> bytes:
+        collected = bytearray()
+        received, is_long = 0, False
+        while True:
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk = message.get("body", b"")
-            more = message.get("more_body", False)
             received += len(chunk)
             self._check_size(received)
-            if not more and not body and inflate is None:
-                return bytes(chunk)
             for piece in [chunk] if inflate is None else inflate.feed(chunk):
-                body += piece
-                self._check_size(len(body))
-                if not is_long and max(received, len(body)) > LONG_BODY_BYTES:
+                collected += piece
+                self._check_size(len(collected))
+                if not is_long and max(received, len(collected)) > LONG_BODY_BYTES:
                     is_long = True
-                    await place.enter_async_context(_place(self._long_bodies))
+                    with patience.paused():
+                        await body.take_place(self._long_bodies)
                 if inflate is not None:
-                    await sleep(0)
+                    await asyncio.sleep(0)
+            if not message.get("more_body", False):
+                break
+            message = await receive()
         if inflate is not None:
             inflate.finish()
-        return bytes(body)
+        return bytes(collected)
 
-    def _check_length(self, values: list[str]) -> None:
-        if not values:
-            return
-        if len(set(values)) > 1 or not (values[0].isascii() and values[0].isdecimal()):
-            raise MalformedBody("Content-Length is not one whole number")
+    def _checked(self, headers: Iterable[tuple[bytes, bytes]]) -> "Inflater | None":
+        length: bytes | None = None
+        encodings: list[bytes] = []
+        for name, value in headers:
+            if name == b"content-length":
+                if not value.isdigit() or length not in (None, value):
+                    raise MalformedBody("Content-Length is not one whole number")
+                length = value
+            elif name == b"content-encoding":
+                encodings.append(value)
         # A length of thousands of digits is not converted: Python refuses it, and it is too large anyway.
-        if len(values[0]) > 18 or int(values[0]) > self.limit:
+        if length is not None and (len(length) > 18 or int(length) > self.limit):
             raise TooLarge(f"the body is longer than {self.limit} bytes")
+        return _inflater([value.decode("latin-1") for value in encodings], self.limit) if encodings else None
 
     def _check_size(self, size: int) -> None:
         if size > self.limit:
             raise TooLarge(f"the body is longer than {self.limit} bytes")
 
 
-@asynccontextmanager
-async def _place(limiter: CapacityLimiter) -> AsyncIterator[None]:
-    # The default borrower is the task, and one task may hold only one place: an object of its own is always free.
-    borrower = object()
-    await limiter.acquire_on_behalf_of(borrower)
-    try:
+class _Patience:
+    """How long a body is waited for: so many seconds, and never past the request's deadline."""
+
+    def __init__(self, seconds: float, deadline: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._deadline = deadline
+        self._due = self._loop.time() + seconds
+        self.timer = asyncio.timeout_at(self._end())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """In this block others are waited for, which the client has no part in; the deadline holds here too."""
+        started = self._loop.time()
+        self.timer.reschedule(self._deadline)
         yield
-    finally:
-        limiter.release_on_behalf_of(borrower)
+        self._due += self._loop.time() - started
+        self.timer.reschedule(self._end())
+
+    def problem(self) -> ServingError:
+        """Which of the two times is over. A client that is told so is not listened to any longer (RFC 9110, 15.5.9)."""
+        close = {"Connection": "close"}
+        if self.timer.when() == self._deadline:
+            return DeadlinePassed("the request's deadline passed while its body was still on its way", close)
+        return BodyTimeout(f"the body did not arrive within {self._seconds:g} seconds", close)
+
+    def _end(self) -> float:
+        return self._due if self._deadline is None else min(self._due, self._deadline)
+
+
+class _Begun:
+    """An awaitable whose first step was taken and waits for something; awaiting it goes on from there."""
+
+    def __init__(self, steps: Generator[Any, Any, Message], waits_for: Any) -> None:
+        self._steps = steps
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        try:
+            while True:
+                try:
+                    sent = yield self._waits_for
+                except BaseException as error:  # noqa: BLE001  # handed on, as `yield from` does
+                    self._waits_for = self._steps.throw(error)
+                else:
+                    self._waits_for = self._steps.send(sent)
+        except StopIteration as end:
+            message: Message = end.value
+            return message
+
+
+async def _as_awaitable(message: Message) -> Message:
+    return message
 
 
 class Inflater:

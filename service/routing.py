@@ -1,5 +1,6 @@
 """The lean route: documented from a typed signature like FastAPI's, without the cost of FastAPI's way to call it."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from service.api_keys import ApiKeys
+from service.deadline import Deadlines
 from service.negotiation import is_acceptable
-from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
+from service.problems import DeadlinePassed, InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
 from service.timing import Timing
 
@@ -34,8 +37,17 @@ class Received(Request):
         self.timing = Timing()
 
 
+@dataclass(frozen=True)
+class Doors:
+    """What a request with a body passes on its way in."""
+
+    keys: ApiKeys
+    deadlines: Deadlines
+    reader: BodyReader
+
+
 class LeanRoute(APIRoute):
-    """Checks query and Accept, reads the body where there is a reader, awaits the endpoint, writes its document.
+    """Checks key, query and Accept, reads the body where there is a reader, awaits the endpoint, writes its document.
 
     The endpoint may take path parameters by name, one pydantic model annotated with Query(), and one Received. The
     route stands in the application's own router: include_router would go FastAPI's slow way around it.
@@ -46,17 +58,18 @@ class LeanRoute(APIRoute):
         path: str,
         endpoint: Callable[..., Awaitable[Document]],
         *,
-        body_reader: BodyReader | None = None,
+        keys: ApiKeys | None = None,
+        doors: Doors | None = None,
         **documented: Any,
     ) -> None:
         super().__init__(path, endpoint, **documented)
         self.taken = sorted({*(self.methods or ()), *({"HEAD"} if "GET" in (self.methods or ()) else ())})
         parameters = inspect.signature(endpoint, eval_str=True).parameters
         received = next((name for name, one in parameters.items() if one.annotation is Received), None)
-        if body_reader and received:
-            self.app = _AppWithBody(endpoint, _arguments(parameters), received, body_reader)
+        if doors and received:
+            self.app = _AppWithBody(endpoint, _arguments(parameters), received, doors)
         else:
-            self.app = _App(endpoint, _arguments(parameters))
+            self.app = _App(endpoint, _arguments(parameters), keys)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As ever, and HEAD is answered where GET is."""
@@ -76,8 +89,11 @@ class LeanRoute(APIRoute):
 class _App:
     endpoint: Callable[..., Awaitable[Document]]
     arguments: Arguments
+    keys: ApiKeys | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.keys is not None:
+            self.keys.check(scope["headers"])
         _check_accept(scope)
         await _send(send, await self.endpoint(**self.arguments(scope)), [])
 
@@ -87,18 +103,33 @@ class _AppWithBody:
     endpoint: Callable[..., Awaitable[Document]]
     arguments: Arguments
     received_name: str
-    reader: BodyReader
+    doors: Doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.doors.keys.check(scope["headers"])
         _check_accept(scope)
         given = self.arguments(scope)
+        deadline = self.doors.deadlines.of(scope["headers"])
         try:
-            async with self.reader.read(scope, receive) as content:
-                received = Received(scope, content)
-                document = await self.endpoint(**{self.received_name: received}, **given)
+            body = await self.doors.reader.read(scope, receive, deadline)
         except ClientDisconnect:
             return
+        try:
+            received = Received(scope, body.content)
+            document = await self._answer_in_time(deadline, {self.received_name: received, **given})
+        finally:
+            body.release()
         await _send(send, document, [(b"server-timing", received.timing.server_timing())])
+
+    async def _answer_in_time(self, deadline: float, given: dict[str, Any]) -> Document:
+        # Whoever still waits for a thread is dropped there; what runs already is waited for, its answer is not.
+        try:
+            async with asyncio.timeout_at(deadline) as timer:
+                return await self.endpoint(**given)
+        except TimeoutError:
+            if timer.expired():
+                raise DeadlinePassed("the request's time was over before it was answered") from None
+            raise
 
 
 async def _send(send: Send, document: Document, headers: list[tuple[bytes, bytes]]) -> None:

@@ -1,29 +1,35 @@
 """Every knob of the service: an environment variable with the prefix HEED_, one sentence each."""
 
 import difflib
+import re
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.api_keys import keys_in_file, keys_in_text
 from service.cores import usable_cores
 
 PREFIX = "HEED_"
 LONGEST_SHOWN = 200
+# As a browser sends it in the header Origin: lower case, and without a path.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 # Read by the export, in the same environment.
 NAMES_OF_OTHERS = ("HEED_DATA",)
 # Documented settings of the interface that this version does not act on, each with the value that asks for nothing.
 NAMES_OF_LATER: dict[str, str | None] = {
     "HEED_MODEL_CONTROL": "none",
     "HEED_MAX_QUEUE_SIZE": None,
-    "HEED_REQUEST_TIMEOUT_MS": None,
     "HEED_DEFAULT_VERSIONS": None,
-    "HEED_API_KEYS": None,
-    "HEED_TLS_CERTIFICATE": None,
-    "HEED_TLS_KEY": None,
 }
+
+
+def _shown(value: object) -> str:
+    # A file's name need not be UTF-8; what is told about it must be.
+    return str(value).encode("utf-8", "backslashreplace").decode()[:LONGEST_SHOWN]
 
 
 def _named(path: object) -> object:
@@ -33,8 +39,7 @@ def _named(path: object) -> object:
 
 
 def _existing_folder(path: Path) -> Path:
-    # A name need not be UTF-8; what is told about it must be.
-    shown = str(path).encode("utf-8", "backslashreplace").decode()[:LONGEST_SHOWN]
+    shown = _shown(path)
     try:
         is_folder = path.is_dir()
     except OSError as error:
@@ -50,10 +55,68 @@ def _rooted(path: str) -> str:
     return path
 
 
+def _listed(value: object) -> object:
+    return [one for one in re.split(r"[,\s]+", value) if one] if isinstance(value, str) else value
+
+
+def _origin(origin: str) -> str:
+    if origin != "*" and not ORIGIN.fullmatch(origin):
+        raise ValueError(f"an origin is scheme://host or scheme://host:port, in lower case, not '{_shown(origin)}'")
+    return origin
+
+
+def _keys(text: SecretStr | None) -> SecretStr | None:
+    if text is not None:
+        keys_in_text(text.get_secret_value())
+    return text
+
+
+def _keys_file(path: Path | None) -> Path | None:
+    if path is not None:
+        keys_in_file(path)
+    return path
+
+
+def _certificate(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError(f"there is no PEM certificate in '{_shown(path)}'") from None
+    except OSError as error:
+        raise ValueError(f"the file '{_shown(path)}' cannot be read: {error.strerror}") from None
+    return path
+
+
+def _key_of_certificate(path: Path | None, others: ValidationInfo) -> Path | None:
+    # A certificate that was refused is not here, and its own complaint is enough.
+    if "tls_certificate" not in others.data or path == others.data["tls_certificate"] is None:
+        return path
+    certificate = others.data["tls_certificate"]
+    if path is None or certificate is None:
+        raise ValueError("HEED_TLS_CERTIFICATE and HEED_TLS_KEY are set together or not at all")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, path, _no_password)
+    except ssl.SSLError as error:
+        reason = "" if error.reason is None else f": {error.reason.lower().replace('_', ' ')}"
+        raise ValueError(f"'{_shown(path)}' is not the PEM key of the certificate{reason}") from None
+    except OSError as error:
+        raise ValueError(f"the file '{_shown(path)}' cannot be read: {error.strerror}") from None
+    return path
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL would ask for one on the terminal, once in each worker.
+    raise ValueError("the key is encrypted, one without a password is expected")
+
+
 class Settings(BaseSettings):
     """The service's settings, complete and within their bounds once constructed."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every interface."
@@ -83,8 +146,39 @@ class Settings(BaseSettings):
         le=2**31,
         description="Most time steps in one call, all its series together; one of a model's own length is taken.",
     )
+    request_timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        description="Longest time a request may take; X-Request-Timeout-Ms on a request shortens it.",
+    )
+    body_timeout_seconds: int = Field(
+        default=30, ge=1, le=3600, description="Longest time in which a request's body must have come whole."
+    )
     root_path: Annotated[str, AfterValidator(_rooted)] = Field(
         default="", description="Path prefix that a proxy in front has taken off, as in /heed."
+    )
+    api_keys: Annotated[SecretStr | None, AfterValidator(_keys)] = Field(
+        default=None,
+        description="API keys of 16 characters or more, commas or spaces between; without, none is asked for.",
+    )
+    api_keys_file: Annotated[Path | None, AfterValidator(_keys_file)] = Field(
+        default=None, description="File with further API keys, one a line; # begins a comment line."
+    )
+    open_paths: Annotated[frozenset[Literal["docs", "metrics", "page"]], NoDecode, BeforeValidator(_listed)] = Field(
+        default=frozenset({"docs", "page"}),
+        description="Which of docs, metrics and page are answered without a key where keys are set.",
+    )
+    tls_certificate: Annotated[Path | None, AfterValidator(_certificate)] = Field(
+        default=None, description="PEM file of the certificate and its chain; with it, HTTPS is spoken instead of HTTP."
+    )
+    tls_key: Annotated[Path | None, AfterValidator(_key_of_certificate)] = Field(
+        default=None, description="PEM file of the certificate's key, without a password."
+    )
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)] = (
+        Field(
+            default=(),
+            description="Origins whose pages may read answers, as in https://example.org; * for every one.",
+        )
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log lines that are written."
@@ -99,8 +193,14 @@ def settings_help() -> str:
     lines = []
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True, validated_data={})
-        lines.append(f"  {PREFIX}{name.upper()} (default {str(default) or 'empty'})\n      {field.description}")
+        lines.append(f"  {PREFIX}{name.upper()} (default {_as_written(default)})\n      {field.description}")
     return "\n".join(lines)
+
+
+def _as_written(default: object) -> str:
+    if isinstance(default, (frozenset, tuple)):
+        default = ",".join(sorted(default))
+    return "empty" if default in (None, "") else str(default)
 
 
 def complaints(invalid: ValidationError) -> list[str]:

@@ -12,7 +12,10 @@ import threading
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess, multiprocess
+
+from service.readiness import Readiness
 
 # From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
 SO_ATTACH_FILTER = 26
@@ -22,10 +25,13 @@ TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 class Server(uvicorn.Server):
     """uvicorn's server; it takes in the connections that wait in the listener before it closes it."""
 
+    # The listener is one for all workers: one of them that ends, and is replaced, must not close it to the others.
+    _is_alone = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
-        for listener in sockets or []:
-            _take_nobody_in(listener)
+        if self._is_alone:
+            _take_nobody_in(sockets or [])
         # The loop closes its listeners in its own time; a copy can be closed at the moment when nobody waits.
         copies = [listener.dup() for listener in sockets or []]
         for server in self.servers:
@@ -36,7 +42,7 @@ class Server(uvicorn.Server):
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         for connection in [connection for copy in copies for connection in _last_connections(copy)]:
-            await loop.connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
@@ -66,6 +72,8 @@ def _stop_with_parent(server: uvicorn.Server) -> None:
 
 
 class _ServerWithParent(Server):
+    _is_alone = False
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Ctrl+C reaches parent and workers alike; a second one means it.
         if sig != signal.SIGINT or self.should_exit:
@@ -77,6 +85,7 @@ class Workers(Multiprocess):
 
     def terminate_all(self) -> None:
         """Stop the workers. A listener that stayed open here would take connections that nobody answers."""
+        _take_nobody_in(self.sockets)
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
@@ -86,15 +95,16 @@ class Workers(Multiprocess):
 multiprocess.Process = Worker  # type: ignore[misc]  # a class is assigned on purpose
 
 
-def _take_nobody_in(listener: socket.socket) -> None:
+def _take_nobody_in(listeners: list[socket.socket]) -> None:
     """Whoever connects from now on hears nothing, asks again a second later, and is refused: the port is closed then.
     Without this, who connects between the last accept and the close is taken in and reset.
     """
     if sys.platform != "linux":
         return
     program = ctypes.create_string_buffer(TAKE_NOTHING)
-    with contextlib.suppress(OSError):  # a sandbox may forbid it; a connection in a few thousand is reset then
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
+    for listener in listeners:
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; a connection in a few thousand is reset then
+            listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
 
 
 def _last_connections(listener: socket.socket) -> list[socket.socket]:
@@ -106,3 +116,10 @@ def _last_connections(listener: socket.socket) -> list[socket.socket]:
     for connection in connections:
         connection.setblocking(False)
     return connections
+
+
+def create_app_in_worker(readiness: Readiness) -> ASGIApp:
+    """The application. Imported late: the parent of several workers holds neither it nor onnxruntime."""
+    from service.app import create_app_from_environment
+
+    return create_app_from_environment(readiness)

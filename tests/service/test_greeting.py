@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from service.greeting import greeting_lines
+from service.greeting import Address, greeting_lines
 from tests.service.test_main import finished, process
 
 
 class OtherServer(BaseHTTPRequestHandler):
-    """Answers everything, and not in JSON."""
+    """Answers everything, and not in JSON; the key that it was last asked with is its own."""
+
+    last_key: str | None = None
 
     def do_GET(self) -> None:
         """A page."""
+        OtherServer.last_key = self.headers["X-API-Key"]
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<html>")
@@ -39,7 +42,22 @@ def other_port() -> Iterator[int]:
 
 def test_answer_of_another_server_is_no_traceback(other_port: int) -> None:
     """The address alone is left of the greeting."""
-    assert greeting_lines("127.0.0.1", other_port) == [f"Heed listens on http://127.0.0.1:{other_port}"]
+    assert greeting_lines(Address("127.0.0.1", other_port)) == [f"Heed listens on http://127.0.0.1:{other_port}"]
+
+
+def test_key_is_given_and_not_printed(other_port: int) -> None:
+    """Where a key is asked for, the greeting asks with it, and nothing that is printed has it."""
+    address = Address("127.0.0.1", other_port, key="a-key-that-nobody-sees")
+
+    assert greeting_lines(address) == [f"Heed listens on http://127.0.0.1:{other_port}"]
+    assert OtherServer.last_key == "a-key-that-nobody-sees"
+    assert "nobody" not in repr(address)
+
+
+def test_address_is_one_to_paste() -> None:
+    """With the scheme that is spoken, and IPv6 in brackets."""
+    assert str(Address("::1", 80)) == "http://[::1]:80"
+    assert str(Address("localhost", 443, is_tls=True)) == "https://localhost:443"
 
 
 def test_waiting_for_a_model_is_quiet(tmp_path: Path) -> None:

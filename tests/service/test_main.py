@@ -232,6 +232,21 @@ def test_wrong_settings_stop_the_start(repository: Path) -> None:
     assert [line.partition(":")[0] for line in err.splitlines()] == ["HEED_PORT", "HEED_MODEL_REPOSITORY"]
 
 
+def test_keys_are_never_printed(repository: Path) -> None:
+    """Neither a wrong one that stops the start, nor one that is taken; the lines to paste leave a place for it."""
+    with process(repository, HEED_API_KEYS="0123456789abcdef not-shown") as started:
+        status, out, err = finished(started)
+    assert (status, out) == (2, "")
+    assert err == "HEED_API_KEYS: key 2 is too short, at least 16 characters are expected\n"
+
+    with process(repository, HEED_API_KEYS="0123456789abcdef") as started:
+        lines = greeting(started)
+        started.send_signal(signal.SIGTERM)
+        _, out, err = finished(started)
+    assert all("$KEY" in line for line in lines[1:])
+    assert "0123456789abcdef" not in f"{lines}{out}{err}"
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_taken_port_stops_the_start(repository: Path, workers: str) -> None:
     """With the address, and a status of its own."""

@@ -1,15 +1,19 @@
 """/openapi.json: valid, complete, and true."""
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.request_log import RequestLog
 from service.settings import Settings
-from tests.service.client import Client
+from tests.service.client import Client, running
 from tests.service.conftest import PIXEL, SERIES
 from tests.service.loading import loading
 from tests.service.tiny_models import image_model, publish, timeseries_model
@@ -75,6 +79,52 @@ def broken_client(client: Client) -> Client:
     return Client(RequestLog(broken), client.portal)
 
 
+@pytest.fixture(scope="module")
+def locked_client(repository: Path) -> Iterator[Client]:
+    """A service that asks for a key."""
+    with running(
+        Settings(model_repository=repository, api_keys=SecretStr("a-key-of-the-tests")), is_loaded=False
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def hurried_client(repository: Path) -> Iterator[Client]:
+    """A service whose requests have no time."""
+    with running(Settings(model_repository=repository, request_timeout_ms=1)) as it:
+        yield Client(_late(it.app, 0.05), it.portal)
+
+
+@pytest.fixture(scope="module")
+def waiting_client(repository: Path) -> Iterator[Client]:
+    """A service whose clients send no body for a second."""
+    with running(Settings(model_repository=repository, body_timeout_seconds=1)) as it:
+        yield Client(_late(it.app, 3), it.portal)
+
+
+def _late(app: ASGIApp, seconds: float) -> ASGIApp:
+    async def with_late_body(scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_late() -> Message:
+            await asyncio.sleep(seconds)
+            return await receive()
+
+        await app(scope, receive_late, send)
+
+    return with_late_body
+
+
+@pytest.fixture
+def others(
+    loading_client: Client,
+    broken_client: Client,
+    locked_client: Client,
+    waiting_client: Client,
+    hurried_client: Client,
+) -> dict[int, Client]:
+    """The services that answer with other statuses."""
+    return {401: locked_client, 408: waiting_client, 500: broken_client, 503: loading_client, 504: hurried_client}
+
+
 BODIES: dict[str, Any] = {
     "/predict/timeseries": {"sequence": SERIES},
     "/predict/timeseries/batch": {"sequences": [SERIES, SERIES]},
@@ -87,18 +137,22 @@ ASKED = {path: path for path in (*BODIES, "/v2/health/live", "/v2/health/ready")
 WITH_BODY: dict[int, dict[str, Any]] = {
     200: {},
     400: {"json": None, "content": b"{", "headers": {"Content-Type": "application/json"}},
+    401: {},
     404: {"params": {"model": "nope"}},
     406: {"headers": {"Accept": "text/html"}},
+    408: {},
     413: {"json": None, "content": bytes(400_001)},
     415: {"headers": {"Content-Type": "text/plain"}},
     422: {"params": {"nope": "1"}},
     500: {},
     503: {},
+    504: {},
 }
 WITHOUT_BODY: dict[int, dict[str, Any]] = {status: WITH_BODY[status] for status in (200, 406, 422, 500)}
 PROVOKED: dict[tuple[str, int], dict[str, Any]] = {
     **{(path, status): {"json": body, **how} for path, body in BODIES.items() for status, how in WITH_BODY.items()},
     **{(path, status): how for path in ASKED if path not in BODIES for status, how in WITHOUT_BODY.items()},
+    **{(path, 401): {} for path in READ},
     ("/models/{name}", 404): {"params": {"version": "9"}},
     ("/models/{name}/samples", 404): {"params": {"version": "9"}},
     ("/models/{name}/samples", 503): {},
@@ -117,10 +171,10 @@ def test_every_documented_status_is_provoked(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("path", "status"), PROVOKED)
 def test_answers_are_as_documented(
-    client: Client, loading_client: Client, broken_client: Client, document: dict[str, Any], path: str, status: int
+    client: Client, others: dict[int, Client], document: dict[str, Any], path: str, status: int
 ) -> None:
     """A real answer of every operation and status validates against its schema."""
-    service = {503: loading_client, 500: broken_client}.get(status, client)
+    service = others.get(status, client)
     method = "POST" if path in BODIES else "GET"
 
     response = service.request(method, ASKED[path], **PROVOKED[path, status])

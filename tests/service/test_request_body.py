@@ -33,8 +33,9 @@ def read(chunks: list[bytes], headers: dict[str, str] | None = None, limit: int 
         async def receive() -> Any:
             return next(remaining)
 
-        async with BodyReader(limit).read(scope(headers), receive) as content:
-            return content
+        body = await BodyReader(limit).read(scope(headers), receive)
+        body.release()
+        return body.content
 
     return asyncio.run(collect())
 
@@ -133,8 +134,25 @@ async def never_received(length: str) -> None:
     async def receive() -> Any:
         raise AssertionError("the body was asked for")
 
-    async with BodyReader(LIMIT).read(scope({"content-length": length}), receive):
-        pass
+    await BodyReader(LIMIT).read(scope({"content-length": length}), receive)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_taken"), [(["4", "4"], True), (["4", "5"], False), (["4", "x"], False), (["4, 4"], False)]
+)
+def test_length_may_be_repeated_but_not_differ(values: list[str], is_taken: bool) -> None:
+    """Two lengths that differ are how requests are smuggled."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"1234"}
+
+    headers = [(b"content-length", value.encode()) for value in values]
+    reading = BodyReader(LIMIT).read({"type": "http", "headers": headers}, receive)
+    if is_taken:
+        assert asyncio.run(reading).content == b"1234"
+    else:
+        with pytest.raises(MalformedBody, match="Content-Length"):
+            asyncio.run(reading)
 
 
 def test_client_that_leaves_is_told_apart() -> None:
@@ -146,8 +164,7 @@ def test_client_that_leaves_is_told_apart() -> None:
         async def receive() -> Any:
             return next(messages)
 
-        async with BodyReader(LIMIT).read(scope(), receive):
-            pass
+        await BodyReader(LIMIT).read(scope(), receive)
 
     with pytest.raises(ClientDisconnect):
         asyncio.run(leave())
@@ -168,9 +185,10 @@ def test_few_long_bodies_are_held_at_once() -> None:
                 body, more = next(chunks)
                 return {"type": "http.request", "body": body, "more_body": more}
 
-            async with reader.read(scope(), receive):
-                held += 1
-                await leave.wait()
+            body = await reader.read(scope(), receive)
+            held += 1
+            await leave.wait()
+            body.release()
 
         async def receive_short() -> Any:
             return {"type": "http.request", "body": b"short"}
@@ -180,10 +198,10 @@ def test_few_long_bodies_are_held_at_once() -> None:
                 tasks.create_task(hold())
             await wait_all_tasks_blocked()
             most = held
-            async with reader.read(scope(), receive_short) as short:
-                leave.set()
+            short = await reader.read(scope(), receive_short)
+            leave.set()
         assert held == LONG_BODIES_AT_ONCE + 3
-        return most, short
+        return most, short.content
 
     assert asyncio.run(crowd()) == (LONG_BODIES_AT_ONCE, b"short")
 
