@@ -46,9 +46,9 @@ check: $(FOR_DEV) ## Lint, format, types, import rules
 study: $(FOR_DEV) ## Train twenty attention-LSTMs: where the weight settles, by column and seed (four minutes)
 	$(BIN)/python -m benchmarks.column_seeds
 
-bench: $(FOR_DEV) export ## Measure the service under load (needs wrk; installed where apt-get may)
+bench: $(FOR_DEV) export ## Measure beside the peers, against the targets (half an hour; needs wrk). BENCH=--quick: a look
 	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
-	$(BIN)/python -m benchmarks.load --repository $(REPOSITORY)
+	$(BIN)/python -m benchmarks --repository $(REPOSITORY) $(BENCH)
 
 staging: ## Build the images, bring them up, ask them the README's questions, take them down
 	bash deploy/staging.sh

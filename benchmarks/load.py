@@ -1,169 +1,106 @@
-"""The service under load, as Markdown: throughput, latency, errors, memory, and how long it takes to be ready.
+"""A closed loop by wrk: so many connections, each asks again as soon as it is answered."""
 
-Starts the service on the model repository and drives it with wrk, one question after another. The figures of one run
-compare with each other; those of two runs, on a shared machine, do not.
-"""
-
-import argparse
-import base64
 import json
-import os
-import platform
-import re
 import shutil
+import statistics
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-PORT = 8765
-ADDRESS = f"http://127.0.0.1:{PORT}"
-# Counts what is no 200, and prints the latencies that wrk's own table rounds.
+from benchmarks.questions import Question
+
+# Every question in turn. What wrk's own table rounds is printed whole; a status above 399 is a refusal.
 SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "{media_type}"
-local file = io.open("{body}", "rb")
-wrk.body = file:read("*a")
-file:close()
+local bodies = {{}}
+for index, question in ipairs({questions}) do
+  local file = io.open(question.file, "rb")
+  bodies[index] = wrk.format("POST", question.path, question.headers, file:read("*a"))
+  file:close()
+end
+local turn = 0
+function request()
+  turn = turn % #bodies + 1
+  return bodies[turn]
+end
 function done(summary, latency, requests)
   local errors = summary.errors
-  print(string.format("RESULT %d %d %d %d %d", summary.requests, summary.duration, latency:percentile(50),
-    latency:percentile(99), errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+  local form = '{{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "refused": %d, "broken": %d}}'
+  print(string.format("RESULT " .. form,
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
 
 
-class Question(NamedTuple):
-    """What is asked: a path, and a file as its body."""
-
-    name: str
-    path: str
-    media_type: str
-    body: bytes
+class LoadError(RuntimeError):
+    """wrk measured nothing. Says what it said."""
 
 
-class Load(NamedTuple):
-    """What wrk measured."""
+@dataclass(frozen=True)
+class Load:
+    """What was answered with 200 in a second; the latencies of everything; answers of another status; lost ones."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
-    errors: int
+    refused: int
+    broken: int
+    requests: int
+
+    @property
+    def errors(self) -> int:
+        """All that was no 200."""
+        return self.refused + self.broken
 
 
-def questions() -> list[Question]:
-    """One time series and one PNG, with every amount of attention."""
-    samples = {name: _get(f"/models/{name}/samples")["samples"][0]["body"] for name in ("timeseries", "image")}
-    series = json.dumps(samples["timeseries"]).encode()
-    picture = base64.b64decode(samples["image"]["image"])
-    return [
-        *(
-            Question(f"time series, {it}", f"/predict/timeseries?attention={it}", "application/json", series)
-            for it in ("none", "summary", "full")
-        ),
-        *(
-            Question(f"40×40 PNG, {it}", f"/predict/image?attention={it}", "image/png", picture)
-            for it in ("none", "summary")
-        ),
-    ]
-
-
-def load(question: Question, connections: int, seconds: int) -> Load:
-    """Drive one question. The answer is looked at first: a fast refusal is no throughput."""
-    request = urllib.request.Request(ADDRESS + question.path, question.body, {"Content-Type": question.media_type})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert json.load(response)["prediction"]["label"]
+def drive(address: str, questions: Sequence[Question], connections: int, seconds: int) -> Load:
+    """Ask the questions in turn for so long."""
     with TemporaryDirectory() as folder:
-        body, script = Path(folder, "body"), Path(folder, "load.lua")
-        body.write_bytes(question.body)
-        script.write_text(SCRIPT.format(media_type=question.media_type, body=body))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), ADDRESS + question.path]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout)
-    assert found, done.stdout
-    requests, microseconds, p50, p99, errors = map(int, found.groups())
-    return Load(requests / microseconds * 1e6, p50 / 1000, p99 / 1000, errors)
+        script = Path(folder, "load.lua")
+        script.write_text(SCRIPT.format(questions=_lua(questions, Path(folder), address.removeprefix("http://"))))
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), address]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        raise LoadError(f"wrk failed: {done.stdout}{done.stderr}")
+    told = json.loads(line.removeprefix("RESULT "))
+    return Load(
+        per_second=(told["requests"] - told["refused"]) / told["microseconds"] * 1e6,
+        p50_ms=told["p50"] / 1000,
+        p99_ms=told["p99"] / 1000,
+        refused=told["refused"],
+        broken=told["broken"],
+        requests=told["requests"],
+    )
 
 
-@contextmanager
-def service(repository: Path, workers: int) -> Iterator[tuple[int, float]]:
-    """The service as a process: its id, and the seconds from its start until it was ready."""
-    environment = os.environ | {
-        "HEED_PORT": str(PORT),
-        "HEED_WORKERS": str(workers),
-        "HEED_MODEL_REPOSITORY": str(repository),
-    }
-    started = time.monotonic()
-    with TemporaryDirectory() as folder, open(Path(folder, "log"), "w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "service"], cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            yield process.pid, _ready_after(started)
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+def median(loads: Sequence[Load]) -> Load:
+    """The median of each figure; errors are added up."""
+    return Load(
+        per_second=statistics.median(load.per_second for load in loads),
+        p50_ms=statistics.median(load.p50_ms for load in loads),
+        p99_ms=statistics.median(load.p99_ms for load in loads),
+        refused=sum(load.refused for load in loads),
+        broken=sum(load.broken for load in loads),
+        requests=sum(load.requests for load in loads),
+    )
 
 
-def _ready_after(started: float) -> float:
-    for _ in range(3000):
-        try:
-            _get("/v2/health/ready")
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return time.monotonic() - started
-    raise TimeoutError("the service was not ready within half a minute")
-
-
-def _get(path: str) -> dict[str, list[dict[str, dict[str, str]]]]:
-    with urllib.request.urlopen(ADDRESS + path, timeout=5) as response:
-        document: dict[str, list[dict[str, dict[str, str]]]] = json.load(response)
-        return document
-
-
-def resident_mib(process: int) -> dict[int, float]:
-    """RSS of a process and of its children, MiB each."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return {
-        number: int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{number}/status").read_text())[1]) / 1024  # type: ignore[index]
-        for number in (process, *map(int, children))
-    }
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
-    parser.add_argument("--seconds", type=int, default=8)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    arguments = parser.parse_args()
+def check_wrk() -> None:
+    """Leave where there is no wrk."""
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: apt-get install wrk")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
-    for workers in arguments.workers:
-        with service(arguments.repository.resolve(), workers) as (process, ready):
-            print(f"\n{workers} worker{'s' if workers > 1 else ''}, ready after {ready:.2f} s\n")
-            print("| question | connections | requests a second | p50 ms | p99 ms | errors |")
-            print("| --- | --- | --- | --- | --- | --- |")
-            for question in questions():
-                load(question, 32, 2)
-                for connections in (1, 32, 128):
-                    it = load(question, connections, arguments.seconds)
-                    print(
-                        f"| {question.name} | {connections} | {it.per_second:,.0f} | {it.p50_ms:.2f} | {it.p99_ms:.2f} "
-                        f"| {it.errors} |",
-                        flush=True,
-                    )
-            told = ", ".join(f"{size:.0f}" for size in resident_mib(process).values())
-            print(f"\nRSS afterwards, MiB, parent first where there is one: {told}")
 
 
-if __name__ == "__main__":
-    main()
+def _lua(questions: Sequence[Question], folder: Path, host: str) -> str:
+    entries = []
+    for number, question in enumerate(questions):
+        file = folder / f"body{number}"
+        file.write_bytes(question.body)
+        headers = {"Host": host, "Content-Type": question.media_type, **question.headers}
+        pairs = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
+        entries.append(f"{{file = {json.dumps(str(file))}, path = {json.dumps(question.path)}, headers = {{{pairs}}}}}")
+    return "{" + ", ".join(entries) + "}"

@@ -1,0 +1,205 @@
+"""An open loop: requests arrive at a constant rate, whether or not the earlier ones were answered.
+
+A process of its own, `python -m benchmarks.open_loop`: reads its task as JSON, writes its result as JSON. A latency
+counts from the moment when the request was meant to be sent: a server that holds up its clients is charged for it.
+"""
+
+import gc
+import json
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from benchmarks.processes import ROOT
+from benchmarks.questions import Question
+
+MAX_CONNECTIONS = 8192
+# After the last request is sent, so long is waited for answers.
+PATIENCE_SECONDS = 10
+RECEIVED_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What an open loop measured; latencies are of what was answered with 200."""
+
+    asked_per_second: float
+    answered_per_second: float
+    p50_ms: float
+    p99_ms: float
+    refused: int
+    broken: int
+    late_p99_ms: float
+    cpu_share: float
+
+    @property
+    def errors(self) -> int:
+        """All that was no 200."""
+        return self.refused + self.broken
+
+
+def arrive(address: str, question: Question, per_second: float, seconds: int) -> Arrivals:
+    """Ask a question at this rate for so long."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    headers = {"Host": f"{host}:{port}", "Content-Type": question.media_type, "Content-Length": str(len(question.body))}
+    lines = [f"POST {question.path} HTTP/1.1", *(f"{n}: {v}" for n, v in (headers | question.headers).items()), "", ""]
+    task = {
+        "port": int(port),
+        "head": "\r\n".join(lines),
+        "body": question.body.hex(),
+        "per_second": per_second,
+        "seconds": seconds,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.open_loop"],
+        cwd=ROOT,
+        input=json.dumps(task),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Arrivals(**json.loads(done.stdout))
+
+
+class _Generator:
+    """One thread and epoll: at thousands of requests a second an event loop would be slower than the server."""
+
+    def __init__(self, port: int, request: bytes) -> None:
+        self._address = ("127.0.0.1", port)
+        self._request = request
+        self._epoll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        self._intended: dict[int, float] = {}
+        self._received: dict[int, bytes] = {}
+        self._idle: list[int] = []
+        self._waiting: deque[float] = deque()
+        self.latencies: list[float] = []
+        self.lateness: list[float] = []
+        self.refused = self.broken = 0
+
+    def run(self, per_second: float, seconds: float) -> None:
+        """Send, and wait for what was sent."""
+        total, sent, started = int(per_second * seconds), 0, time.perf_counter()
+        last = started + seconds + PATIENCE_SECONDS
+        while (sent < total or self._intended or self._waiting) and (now := time.perf_counter()) < last:
+            due = min(total, int((now - started) * per_second) + 1)
+            for number in range(sent, due):
+                self._waiting.append(started + number / per_second)
+            sent = due
+            while self._waiting and self._send(self._waiting[0], now):
+                self._waiting.popleft()
+            until = started + sent / per_second if sent < total else last
+            # Half a millisecond at least: fewer turns, each with more to do, leave more of the core to the server.
+            for file, _ in self._epoll.poll(max(0.0005, until - time.perf_counter()) if sent < total else 0.1):
+                self._receive(file)
+        self.broken += len(self._intended) + len(self._waiting)
+
+    def _send(self, intended: float, now: float) -> bool:
+        if not self._idle and len(self._sockets) >= MAX_CONNECTIONS:
+            return False
+        file = self._idle.pop() if self._idle else self._connect()
+        if file is None:
+            self.broken += 1
+            return True
+        self._intended[file] = intended
+        self.lateness.append(now - intended)
+        try:
+            self._sockets[file].send(self._request)
+        except OSError:
+            self._lose(file)
+        return True
+
+    def _connect(self) -> int | None:
+        connection = socket.socket()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            connection.connect(self._address)
+        except OSError:
+            connection.close()
+            return None
+        connection.setblocking(False)
+        file = connection.fileno()
+        self._sockets[file] = connection
+        self._epoll.register(file, select.EPOLLIN)
+        return file
+
+    def _receive(self, file: int) -> None:
+        try:
+            content = self._sockets[file].recv(RECEIVED_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            content = b""
+        if not content:
+            self._lose(file)
+            return
+        if pending := self._received.pop(file, b""):
+            content = pending + content
+        if not _is_whole(content):
+            self._received[file] = content
+            return
+        intended = self._intended.pop(file)
+        if content[9:12] == b"200":
+            self.latencies.append(time.perf_counter() - intended)
+        else:
+            self.refused += 1
+        if b"\r\nconnection: close\r\n" in content[:1024].lower():
+            self._close(file)
+        else:
+            self._idle.append(file)
+
+    def _lose(self, file: int) -> None:
+        # An idle connection that the server closed lost no request.
+        if self._intended.pop(file, None) is not None:
+            self.broken += 1
+        elif file in self._idle:
+            self._idle.remove(file)
+        self._close(file)
+
+    def _close(self, file: int) -> None:
+        self._epoll.unregister(file)
+        self._received.pop(file, None)
+        self._sockets.pop(file).close()
+
+
+def _is_whole(content: bytes) -> bool:
+    head, separator, body = content.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    _, found, rest = head.lower().partition(b"\r\ncontent-length:")
+    return bool(found) and len(body) >= int(rest.partition(b"\r\n")[0])
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The value below which so many per cent of them lie; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
+def main() -> None:
+    """Read the task, do it, write the result."""
+    task = json.load(sys.stdin)
+    # A collection of the latencies' list would be a pause of the clients.
+    gc.disable()
+    generator = _Generator(task["port"], task["head"].encode() + bytes.fromhex(task["body"]))
+    started, used = time.perf_counter(), time.process_time()
+    generator.run(task["per_second"], task["seconds"])
+    arrivals = Arrivals(
+        asked_per_second=task["per_second"],
+        answered_per_second=len(generator.latencies) / task["seconds"],
+        p50_ms=percentile(generator.latencies, 50) * 1000,
+        p99_ms=percentile(generator.latencies, 99) * 1000,
+        refused=generator.refused,
+        broken=generator.broken,
+        late_p99_ms=percentile(generator.lateness, 99) * 1000,
+        cpu_share=(time.process_time() - used) / (time.perf_counter() - started),
+    )
+    json.dump(asdict(arrivals), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

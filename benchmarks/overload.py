@@ -1,0 +1,139 @@
+"""Heed at a steady rate, and with more to do than it can: what is still answered, and whether it is still alive."""
+
+import statistics
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from benchmarks.contestants import BY_NAME, HEED, READY, started
+from benchmarks.load import drive
+from benchmarks.machine import cores
+from benchmarks.memory import resident_mib
+from benchmarks.open_loop import arrive
+from benchmarks.plan import Plan
+from benchmarks.processes import Running
+from benchmarks.questions import Question, series_questions
+from benchmarks.service_settings import default_of
+from benchmarks.targets import Claim, Figure
+
+LIVE = "/v2/health/live"
+STEADY, FLOOD = 0.7, 1.3
+CROWD = 4
+DEADLINE_MS = 250
+PROBE_SECONDS = 0.1
+DEFAULT_QUEUE_SIZE = 512
+# So many of the samples at each end are taken as the memory before and after.
+ENDS = 10
+
+
+@dataclass
+class Watch:
+    """What somebody sees who looks at the server meanwhile: latencies of the probes, failed ones, RSS."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    failures: int = 0
+    resident: list[float] = field(default_factory=list)
+
+    def told(self) -> str:
+        """In one sentence."""
+        first, last = statistics.mean(self.resident[:ENDS]), statistics.mean(self.resident[-ENDS:])
+        return (
+            f"{len(self.latencies_ms)} probes, {self.failures} failed, "
+            f"median {statistics.median(self.latencies_ms):.0f} ms; "
+            f"RSS of all processes {first:.0f} MiB at first, {max(self.resident):.0f} at most, {last:.0f} at last"
+        )
+
+
+def measure_overload(plan: Plan) -> dict[Claim, Figure]:
+    """A steady open loop, a closed loop with far too many connections, an open loop with too many requests."""
+    question = series_questions(plan.repository)[0]
+    figures: dict[Claim, Figure] = {}
+    with started(BY_NAME[HEED], plan.repository, cores()) as server:
+        drive(server.address, [question], 32, plan.warm_up_seconds)
+        figures |= _steady(plan, server, question)
+        figures |= _crowd(plan, server, question)
+        figures |= _flood(plan, server, question)
+    return figures
+
+
+def _capacity(plan: Plan, server: Running, question: Question) -> float:
+    """Measured anew before each experiment: the machine's clock drifts."""
+    return max(drive(server.address, [question], c, plan.seconds).per_second for c in (32, 128))
+
+
+def _steady(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
+    rate = STEADY * _capacity(plan, server, question)
+    rounds = [arrive(server.address, question, rate, plan.seconds) for _ in range(plan.rounds)]
+    note = (
+        f"{rate:,.0f} a second; rounds: {', '.join(f'{it.p99_ms:.1f}' for it in rounds)}; p50 "
+        f"{statistics.median(it.p50_ms for it in rounds):.1f} ms; the generator sent 99 % within "
+        f"{statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took {rounds[-1].cpu_share:.0%} of a core"
+    )
+    return {
+        Claim.STEADY_P99: Figure(statistics.median(it.p99_ms for it in rounds), note),
+        Claim.STEADY_ERRORS: Figure(sum(it.errors for it in rounds)),
+    }
+
+
+def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
+    capacity = _capacity(plan, server, question)
+    size = default_of("HEED_MAX_QUEUE_SIZE")
+    connections = CROWD * int(size or DEFAULT_QUEUE_SIZE)
+    with _watched(server) as watch:
+        load = drive(server.address, [question], connections, plan.overload_seconds)
+    note = (
+        f"{connections} connections for {plan.overload_seconds} s"
+        f"{'' if size else ', though this version has no queue'}: "
+        f"{load.per_second:,.0f} of {capacity:,.0f} a second answered, {load.refused:,} refused, {load.broken} lost"
+    )
+    return {
+        Claim.CROWD_GOODPUT: Figure(load.per_second / capacity, note),
+        Claim.CROWD_PROBES: Figure(max(watch.latencies_ms), watch.told()),
+    }
+
+
+def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
+    capacity = _capacity(plan, server, question)
+    hurried = replace(question, headers={"X-Request-Timeout-Ms": str(DEADLINE_MS)})
+    with _watched(server) as watch:
+        it = arrive(server.address, hurried, FLOOD * capacity, plan.overload_seconds)
+    note = (
+        f"{it.asked_per_second:,.0f} a second for {plan.overload_seconds} s: {it.answered_per_second:,.0f} of "
+        f"{capacity:,.0f} answered, {it.refused:,} refused, {it.broken} lost; "
+        f"slowest probe {max(watch.latencies_ms):.0f} ms; "
+        f"the generator took {it.cpu_share:.0%} of a core"
+    )
+    p99 = f"{it.p99_ms:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
+    return {
+        Claim.FLOOD_GOODPUT: Figure(it.answered_per_second / capacity, note),
+        Claim.FLOOD_P99: Figure(it.p99_ms / DEADLINE_MS, p99),
+    }
+
+
+@contextmanager
+def _watched(server: Running) -> Iterator[Watch]:
+    watch, ended = Watch(), threading.Event()
+    thread = threading.Thread(target=_look, args=(server, watch, ended))
+    thread.start()
+    try:
+        yield watch
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _look(server: Running, watch: Watch, ended: threading.Event) -> None:
+    while not watch.latencies_ms or not ended.wait(PROBE_SECONDS):
+        for path in (LIVE, READY):
+            begun = time.perf_counter()
+            try:
+                # A connection of its own each time, as probes have it.
+                with urllib.request.urlopen(server.address + path, timeout=10) as response:
+                    response.read()
+            except OSError:
+                watch.failures += 1
+            watch.latencies_ms.append((time.perf_counter() - begun) * 1000)
+        watch.resident.append(sum(resident_mib(server.processes())))

@@ -1,0 +1,28 @@
+"""What one run is to do: how long, how often, on what."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import cores
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seconds of one load, rounds where servers alternate, seconds of an overload, most requests of the soak."""
+
+    repository: Path
+    seconds: int
+    rounds: int
+    overload_seconds: int
+    soak_requests: int
+    is_quick: bool = False
+
+    @property
+    def warm_up_seconds(self) -> int:
+        """Before a server's first load."""
+        return 1
+
+    @property
+    def worker_counts(self) -> tuple[int, ...]:
+        """One, and all."""
+        return tuple(sorted({1, cores()}))

@@ -1,0 +1,63 @@
+"""The open-loop generator counts what it sent: nothing vanishes, and a refusal is no answer."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from benchmarks.open_loop import arrive, percentile
+from benchmarks.questions import Question
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Refuses what asks for it, answers the rest; keeps its connections."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(503 if content == b"refuse me" else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A server of the standard library."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("body", "answered", "refused"), [(b"answer me", 50, 0), (b"refuse me", 0, 50)])
+def test_everything_sent_is_counted(address: str, body: bytes, answered: int, refused: int) -> None:
+    """Answers, refusals and losses add up to the rate times the time."""
+    arrivals = arrive(address, Question("any", "/", "text/plain", body), per_second=50, seconds=1)
+
+    assert (arrivals.answered_per_second, arrivals.refused, arrivals.broken) == (answered, refused, 0)
+
+
+def test_a_server_that_is_not_there_loses_everything() -> None:
+    """A refused connection is a lost request, not a missing one."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        port = server.server_port
+
+    arrivals = arrive(f"http://127.0.0.1:{port}", Question("any", "/", "text/plain", b""), per_second=20, seconds=1)
+
+    assert (arrivals.answered_per_second, arrivals.refused, arrivals.broken) == (0, 0, 20)
+
+
+@pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 51), (99, 100), (100, 100)])
+def test_percentiles(percent: float, value: float) -> None:
+    """Of a hundred values the 99th per cent is the largest."""
+    assert percentile([float(it) for it in range(100, 0, -1)], percent) == value
+    assert percentile([], percent) == 0
