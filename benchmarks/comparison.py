@@ -10,11 +10,11 @@ from benchmarks.agreement import DisagreementError, answers, check
 from benchmarks.contestants import BARE, BY_NAME, FASTAPI_ASYNC, FASTAPI_DEF, HEED, MOSEC, Contestant, started
 from benchmarks.environments import InstallError
 from benchmarks.load import Load, LoadError, drive, median
-from benchmarks.machine import cores
 from benchmarks.memory import proportional_mib, resident_mib
 from benchmarks.plan import Plan
 from benchmarks.processes import Running, StartError
 from benchmarks.questions import Question, picture_questions, series_questions
+from service.cores import usable_cores
 
 CONNECTIONS = (1, 32, 128)
 SERIES, PICTURE = "time series", "40×40 PNG"
@@ -73,7 +73,7 @@ def _cells(contestant: Contestant, workers: int, turn: int) -> Iterator[Cell]:
         return
     if turn == 0:
         yield from (Cell(name, workers, question, c) for question in (SERIES, PICTURE) for c in CONNECTIONS)
-    elif workers == cores() and name in (HEED, MOSEC, FASTAPI_ASYNC, FASTAPI_DEF):
+    elif workers == usable_cores() and name in (HEED, MOSEC, FASTAPI_ASYNC, FASTAPI_DEF):
         yield from (Cell(name, workers, SERIES, c) for c in (32, 128))
     elif workers == 1 and name in (HEED, BARE):
         yield Cell(name, workers, SERIES, 1)

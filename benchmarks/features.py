@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from benchmarks.contestants import BY_NAME, HEED, started
 from benchmarks.load import drive
-from benchmarks.machine import cores
 from benchmarks.plan import Plan
 from benchmarks.processes import Running
 from benchmarks.questions import Question, series_questions
 from benchmarks.service_settings import default_of
 from benchmarks.targets import Claim, Figure
+from service.cores import usable_cores
 
 KEY = "a-key-of-the-benchmark"
 CONNECTIONS = 32
@@ -107,7 +107,7 @@ def measure_amounts(plan: Plan) -> dict[Claim, Figure]:
     series = series_questions(plan.repository)[0]
     amounts = ("none", "summary", "full")
     rates: dict[str, list[float]] = {amount: [] for amount in amounts}
-    with started(BY_NAME[HEED], plan.repository, cores()) as server:
+    with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
         drive(server.address, [series], CONNECTIONS, plan.warm_up_seconds)
         for _ in range(plan.rounds):
             for amount in amounts:
@@ -140,7 +140,7 @@ def _cost(plan: Plan, feature: Feature) -> Cost:
 
 
 def _started(plan: Plan, way: Way) -> AbstractContextManager[Running]:
-    return started(BY_NAME[HEED], plan.repository, cores(), way.environment)
+    return started(BY_NAME[HEED], plan.repository, usable_cores(), way.environment)
 
 
 def _question(plan: Plan, way: Way) -> Question:

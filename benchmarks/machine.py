@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from service.cores import usable_cores
+
 OURS = (
     "fastapi",
     "starlette",
@@ -29,15 +31,10 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split()
     return (
-        f"{cores()} cores of {processor}, {memory:.0f} GiB, "
+        f"{usable_cores()} cores of {processor}, {memory:.0f} GiB, "
         f"{platform.system()} {platform.release().partition('-')[0]}, "
         f"Python {platform.python_version()}, wrk {wrk[1] if len(wrk) > 1 else '?'} with one thread on the same machine"
     )
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def versions() -> str:

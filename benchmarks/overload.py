@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.contestants import BY_NAME, HEED, READY, started
 from benchmarks.load import drive
-from benchmarks.machine import cores
 from benchmarks.memory import resident_mib
 from benchmarks.open_loop import arrive
 from benchmarks.plan import Plan
@@ -18,6 +17,7 @@ from benchmarks.processes import Running
 from benchmarks.questions import Question, series_questions
 from benchmarks.service_settings import default_of
 from benchmarks.targets import Claim, Figure
+from service.cores import usable_cores
 
 LIVE = "/v2/health/live"
 STEADY, FLOOD = 0.7, 1.3
@@ -51,7 +51,7 @@ def measure_overload(plan: Plan) -> dict[Claim, Figure]:
     """A steady open loop, a closed loop with far too many connections, an open loop with too many requests."""
     question = series_questions(plan.repository)[0]
     figures: dict[Claim, Figure] = {}
-    with started(BY_NAME[HEED], plan.repository, cores()) as server:
+    with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
         drive(server.address, [question], 32, plan.warm_up_seconds)
         figures |= _steady(plan, server, question)
         figures |= _crowd(plan, server, question)

@@ -15,11 +15,11 @@ from PIL import Image
 
 from benchmarks.contestants import BY_NAME, HEED, started
 from benchmarks.load import drive
-from benchmarks.machine import cores
 from benchmarks.peers.model import Model, picture
 from benchmarks.plan import Plan
 from benchmarks.questions import Question, picture_questions, series_questions
 from benchmarks.targets import Claim, Figure
+from service.cores import usable_cores
 
 LARGE_SIZE = (4000, 3000)
 BOUND_SECONDS = 2
@@ -33,7 +33,7 @@ class _Asked:
 
 def measure_pictures(plan: Plan) -> dict[Claim, Figure]:
     """Both claims."""
-    with started(BY_NAME[HEED], plan.repository, cores()) as server:
+    with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
         return {
             Claim.PICTURE_OF_BOUND: _of_bound(plan, server.address),
             Claim.LARGE_JPEG: _beside_large(plan, server.address),
@@ -53,8 +53,8 @@ def _of_bound(plan: Plan, address: str) -> Figure:
 
 def _bound(repository: Path, content: bytes) -> float:
     """Pictures a second, decoded and run one by one, by a process on each core, with nothing else to do."""
-    with multiprocessing.get_context("spawn").Pool(cores()) as processes:
-        return sum(processes.map(_rate, [(str(repository), content)] * cores(), chunksize=1))
+    with multiprocessing.get_context("spawn").Pool(usable_cores()) as processes:
+        return sum(processes.map(_rate, [(str(repository), content)] * usable_cores(), chunksize=1))
 
 
 def _rate(task: tuple[str, bytes]) -> float:

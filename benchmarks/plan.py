@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.machine import cores
+from service.cores import usable_cores
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class Plan:
     @property
     def worker_counts(self) -> tuple[int, ...]:
         """One, and all."""
-        return tuple(sorted({1, cores()}))
+        return tuple(sorted({1, usable_cores()}))

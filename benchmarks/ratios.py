@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from benchmarks.comparison import SERIES, Cell, Comparison
 from benchmarks.contestants import BARE, FASTAPI_ASYNC, FASTAPI_DEF, HEED, MOSEC
 from benchmarks.load import Load
-from benchmarks.machine import cores
 from benchmarks.targets import Claim, Figure
+from service.cores import usable_cores
 
 
 def ratios(comparison: Comparison) -> dict[Claim, Figure]:
     """Of each claim the median of its rounds: in a round the two servers ran one soon after the other."""
-    everybody = cores()
+    everybody = usable_cores()
     figures: dict[Claim, Figure] = {}
     for claim, peer, connections in (
         (Claim.TO_MOSEC_32, MOSEC, 32),

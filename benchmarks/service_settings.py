@@ -1,20 +1,9 @@
-"""Which settings this version of the service has, from its own help."""
+"""Which settings this version of the service has."""
 
-import functools
-import re
-import subprocess
-import sys
-
-from benchmarks.processes import ROOT
+from service.settings import PREFIX, Settings
 
 
 def default_of(name: str) -> str | None:
-    """The default of a setting; None where this version has no such setting."""
-    found = re.search(rf"^\s*{re.escape(name)} \(default (.*)\)$", _help(), re.MULTILINE)
-    return found[1] if found else None
-
-
-@functools.cache
-def _help() -> str:
-    command = [sys.executable, "-m", "service", "--help"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """The default of a setting, as text; None where this version has no such setting."""
+    field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
+    return str(field.get_default(call_default_factory=True, validated_data={})) if field else None

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from benchmarks.contestants import BY_NAME, HEED, started
 from benchmarks.load import drive
-from benchmarks.machine import cores
 from benchmarks.memory import proportional_mib, resident_mib
 from benchmarks.plan import Plan
 from benchmarks.processes import Running
 from benchmarks.questions import Question, picture_questions, series_questions
 from benchmarks.targets import Claim, Figure
+from service.cores import usable_cores
 
 STARTS = 3
 MB_IN_MIB = 2**20 / 1e6
@@ -28,7 +28,7 @@ def measure_upkeep(plan: Plan) -> dict[Claim, Figure]:
 def _start(plan: Plan) -> Figure:
     seconds = []
     for _ in range(STARTS):
-        with started(BY_NAME[HEED], plan.repository, cores()) as server:
+        with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
             seconds.append(server.ready_seconds)
     return Figure(statistics.median(seconds), "starts: " + ", ".join(f"{it:.2f}" for it in seconds))
 

@@ -37,7 +37,7 @@ def main() -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)
-    greet_when_ready(_address(settings, listener.getsockname()[1]), settings.workers)
+    greet_when_ready(_address(settings, listener.getsockname()[1]))
     _serve(settings, listener)
 
 

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -29,7 +28,7 @@ from service.readiness import Readiness
 from service.repository import Repository
 from service.request_body import BodyReader
 from service.request_log import RequestLog
-from service.routing import Document, Doors, LeanRoute
+from service.routing import NO_KEYS, Document, Doors, LeanRoute
 from service.session import Session
 from service.settings import Settings, names_of_later, unknown_names
 from service.threads import Threads
@@ -50,16 +49,13 @@ def create_app(
     limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
     predictions = Predictions(repository, Decoder(threads, limits), threads)
     keys = ApiKeys(taken_keys(settings.api_keys, settings.api_keys_file))
-    doors = Doors(
-        keys,
-        Deadlines(settings.request_timeout_ms),
-        BodyReader(settings.max_body_bytes, settings.body_timeout_seconds),
-    )
+    reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)
+    doors = Doors(Deadlines(settings.request_timeout_ms), reader)
     app = _application(partial(_lifespan, repository, readiness), settings.root_path)
-    keys_of_docs = None if "docs" in settings.open_paths else keys
+    keys_of_docs = NO_KEYS if "docs" in settings.open_paths else keys
     describe = partial(_describe, app)
     app.router.routes += [
-        *prediction_routes(predictions, doors, settings.max_batch_inputs),
+        *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
         *catalogue_routes(Catalogue(repository), keys),
         *health_routes(Health(repository, readiness)),
         LeanRoute("/openapi.json", describe, keys=keys_of_docs, methods=["GET"], include_in_schema=False),
@@ -89,7 +85,9 @@ def create_app_from_environment(readiness: Readiness) -> ASGIApp:
     return create_app(settings, readiness=readiness)
 
 
-def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], root_path: str) -> FastAPI:
+def _application(
+    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]], root_path: str
+) -> FastAPI:
     """FastAPI with our problems for its own, without its own routes: their pages load scripts from another host, and
     its document does not look at Accept.
     """

@@ -29,12 +29,12 @@ class Address:
         return f"{'https' if self.is_tls else 'http'}://{shown}:{self.port}"
 
 
-def greet_when_ready(listener: Address, workers: int) -> None:
+def greet_when_ready(listener: Address) -> None:
     """Print to stdout, from a thread of its own that ends with the process."""
-    threading.Thread(target=_greet, args=(listener, workers), name="greeting", daemon=True).start()
+    threading.Thread(target=_greet, args=(listener,), name="greeting", daemon=True).start()
 
 
-def _greet(listener: Address, workers: int) -> None:
+def _greet(listener: Address) -> None:
     address = replace(listener, host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host))
     started = time.monotonic()
     while not _get(address, "/v2/health/ready"):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.api_keys import ApiKeys
 from service.decode import FORM
 from service.predict import Predictions
 from service.problems import (
@@ -53,7 +54,7 @@ BASE64 = {"type": "string", "description": f"a {FORMAT} file in base64; a data: 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
-def prediction_routes(predictions: Predictions, doors: Doors, max_inputs: int) -> list[LeanRoute]:
+def prediction_routes(predictions: Predictions, keys: ApiKeys, doors: Doors, max_inputs: int) -> list[LeanRoute]:
     """The four routes, ready to stand in the application's router."""
     sequence, sequences = _series_bodies(max_inputs)
     image, images = _picture_bodies(max_inputs)
@@ -67,6 +68,7 @@ def prediction_routes(predictions: Predictions, doors: Doors, max_inputs: int) -
         LeanRoute(
             path,
             endpoint,
+            keys=keys,
             doors=doors,
             methods=["POST"],
             tags=["predictions"],

@@ -27,6 +27,8 @@ PICTURE_TYPES = ("image/svg+xml", "image/png", "application/vnd.vegalite.v5+json
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
 
+NO_KEYS = ApiKeys([])
+
 
 class Received(Request):
     """A request with its body already read, within its limits and inflated."""
@@ -41,7 +43,6 @@ class Received(Request):
 class Doors:
     """What a request with a body passes on its way in."""
 
-    keys: ApiKeys
     deadlines: Deadlines
     reader: BodyReader
 
@@ -58,18 +59,19 @@ class LeanRoute(APIRoute):
         path: str,
         endpoint: Callable[..., Awaitable[Document]],
         *,
-        keys: ApiKeys | None = None,
+        keys: ApiKeys = NO_KEYS,
         doors: Doors | None = None,
         **documented: Any,
     ) -> None:
         super().__init__(path, endpoint, **documented)
+        self.keys = keys
         self.taken = sorted({*(self.methods or ()), *({"HEAD"} if "GET" in (self.methods or ()) else ())})
         parameters = inspect.signature(endpoint, eval_str=True).parameters
         received = next((name for name, one in parameters.items() if one.annotation is Received), None)
         if doors and received:
             self.app = _AppWithBody(endpoint, _arguments(parameters), received, doors)
         else:
-            self.app = _App(endpoint, _arguments(parameters), keys)
+            self.app = _App(endpoint, _arguments(parameters))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As ever, and HEAD is answered where GET is."""
@@ -78,10 +80,11 @@ class LeanRoute(APIRoute):
         return (Match.FULL if is_taken else match), child_scope
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or name the methods that the path takes."""
+        """Answer, or name the methods that the path takes, or ask for a key."""
         if scope["method"] not in self.taken:
             allowed = ", ".join(self.taken)
             raise MethodNotAllowed(f"this path takes {allowed}, not {scope['method'][:40]}", {"Allow": allowed})
+        self.keys.check(scope["headers"])
         await self.app(scope, receive, send)
 
 
@@ -89,11 +92,8 @@ class LeanRoute(APIRoute):
 class _App:
     endpoint: Callable[..., Awaitable[Document]]
     arguments: Arguments
-    keys: ApiKeys | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.keys is not None:
-            self.keys.check(scope["headers"])
         _check_accept(scope)
         await _send(send, await self.endpoint(**self.arguments(scope)), [])
 
@@ -106,7 +106,6 @@ class _AppWithBody:
     doors: Doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.doors.keys.check(scope["headers"])
         _check_accept(scope)
         given = self.arguments(scope)
         deadline = self.doors.deadlines.of(scope["headers"])

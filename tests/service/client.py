@@ -54,6 +54,14 @@ class Client:
             time.sleep(0.01)
         raise AssertionError("the models did not load")
 
+    def wait_until_ready(self) -> None:
+        """Until the service says so, which it says to everybody."""
+        for _ in range(1000):
+            if self.get("/v2/health/ready").status_code == 200:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the service did not become ready")
+
     async def _request(self, method: str, url: str, arguments: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://heed") as client:

@@ -27,9 +27,7 @@ def locked(repository: Path) -> Iterator[Client]:
         open_paths=frozenset(),
     )
     with running(settings, is_loaded=False) as service:
-        for _ in range(1000):
-            if service.get("/v2/health/ready").status_code == 200:
-                break
+        service.wait_until_ready()
         yield service
 
 

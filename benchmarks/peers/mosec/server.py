@@ -11,9 +11,11 @@ from benchmarks.peers.model import Document, Model, Tensor, encoded, picture, se
 class Series(Worker):  # type: ignore[misc]  # untyped here, see above
     """Batches of time series."""
 
+    model = "timeseries"
+
     def __init__(self) -> None:
         super().__init__()
-        self._model = Model("timeseries")
+        self._model = Model(self.model)
 
     def deserialize(self, data: bytes) -> Tensor:
         """One body."""
@@ -31,9 +33,7 @@ class Series(Worker):  # type: ignore[misc]  # untyped here, see above
 class Image(Series):
     """Batches of pictures."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._model = Model("image")
+    model = "image"
 
     def deserialize(self, data: bytes) -> Tensor:
         """One body."""
@@ -41,8 +41,7 @@ class Image(Series):
 
     def forward(self, data: list[Tensor]) -> list[Document]:
         """One pass for the batch."""
-        answers = self._model.answers(np.stack(data))
-        return [with_region(answer, image) for answer, image in zip(answers, data, strict=True)]
+        return [with_region(answer, image) for answer, image in zip(super().forward(data), data, strict=True)]
 
 
 def main() -> None:
