@@ -37,7 +37,8 @@ RUN python -m venv --without-pip /opt/heed \
 
 FROM base AS service
 COPY --from=dependencies /opt/heed /opt/heed
-COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/pictures.py models/
+COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/entropy.py \
+     models/pictures.py models/
 COPY service/ service/
 ENV PATH=/opt/heed/bin:$PATH HEED_HOST=0.0.0.0 HEED_PORT=8000 HEED_MODEL_REPOSITORY=/model_repository
 USER heed
@@ -45,5 +46,5 @@ EXPOSE 8000
 VOLUME /model_repository
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['HEED_PORT']}/v2/health/ready\", timeout=2)"]
+    CMD ["python", "-m", "service.healthcheck"]
 CMD ["python", "-m", "service"]

@@ -1,6 +1,7 @@
 """python -m service: reads the settings, binds the port, runs the workers, stops them in peace."""
 
 import argparse
+import contextlib
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from service.api_keys import taken_keys
 from service.greeting import Address, greet_when_ready
 from service.http_protocol import HttpProtocol
 from service.logs import configure_logging
+from service.metrics_directory import MetricsDirectoryError, metrics_directory
 from service.readiness import Readiness
 from service.settings import Settings, complaints, settings_help
 from service.workers import Server, Workers, create_app_in_worker
@@ -38,7 +40,13 @@ def main() -> None:
         signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)
     greet_when_ready(_address(settings, listener.getsockname()[1]))
-    _serve(settings, listener)
+    try:
+        # One process counts in its own memory.
+        with metrics_directory() if settings.workers > 1 and settings.metrics else contextlib.nullcontext():
+            _serve(settings, listener)
+    except MetricsDirectoryError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_WRONG_SETTING)
 
 
 def _settings() -> Settings:
@@ -81,6 +89,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         root_path=settings.root_path,
         ssl_certfile=settings.tls_certificate,

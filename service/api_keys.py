@@ -22,6 +22,11 @@ class ApiKeys:
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = tuple({sha256(key.encode()).digest() for key in keys})
 
+    @property
+    def are_set(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self._digests)
+
     def check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Raises Unauthorized. One key may be given both ways; two keys are refused, so that whoever counts requests
         by key in front of the service counts by the key that was taken.

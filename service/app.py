@@ -10,17 +10,23 @@ from functools import partial
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from service.admission import ADMISSION, Admission
 from service.api_keys import ApiKeys, taken_keys
+from service.batcher import Batcher, Batching
 from service.catalogue import Catalogue, catalogue_routes
 from service.cores import usable_cores
 from service.deadline import Deadlines
 from service.decode import Decoder, Limits
+from service.description import describe
+from service.exposition import Exposition, exposition_route
+from service.front import Front
 from service.health import Health, health_routes
 from service.logs import configure_logging
 from service.memory import return_freed_memory
+from service.metrics import Metrics, Unmetered
+from service.origins import with_origins
 from service.predict import Predictions
 from service.prediction_routes import prediction_routes
 from service.problems import ServingError, answer_http_exception, answer_internal_error, answer_serving_error
@@ -34,9 +40,8 @@ from service.settings import Settings, names_of_later, unknown_names
 from service.threads import Threads
 
 VERSION = "0.1.0"
-CORS_METHODS = ("GET", "HEAD", "POST")
-CORS_TAKEN = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms")
-CORS_SHOWN = ("Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-ID")
+# Objects that are made and not yet gone before the collector looks; it stands still meanwhile.
+YOUNG_OBJECTS = 50_000
 
 
 def create_app(
@@ -44,32 +49,37 @@ def create_app(
 ) -> ASGIApp:
     """The service. Its lifespan lists the models and begins to load them; nothing is answered from them before."""
     readiness = readiness or Readiness()
-    repository = Repository(settings.model_repository, load_graph)
+    metrics = Metrics() if settings.metrics else Unmetered()
+    admission = Admission(settings.max_queue_size, metrics.queue_length)
     threads = Threads(usable_cores())
+    batching = Batching(
+        admission,
+        threads.inference,
+        max(1, usable_cores() // settings.workers),
+        settings.max_batch_size,
+        settings.max_queue_delay_ms / 1000,
+    )
+
+    def batcher_of(name: str, version: str, session: Session) -> Batcher:
+        return Batcher(session, batching, metrics.of_model(name, version))
+
+    repository = Repository(settings.model_repository, batcher_of, load_graph)
     limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
-    predictions = Predictions(repository, Decoder(threads, limits), threads)
+    predictions = Predictions(repository, Decoder(threads, limits))
     keys = ApiKeys(taken_keys(settings.api_keys, settings.api_keys_file))
     reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)
-    doors = Doors(Deadlines(settings.request_timeout_ms), reader)
-    app = _application(partial(_lifespan, repository, readiness), settings.root_path)
-    keys_of_docs = NO_KEYS if "docs" in settings.open_paths else keys
-    describe = partial(_describe, app)
+    doors = Doors(admission, Deadlines(settings.request_timeout_ms), reader)
+    app = _application(partial(_lifespan, repository, readiness, admission, threads), settings.root_path)
+    open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
     app.router.routes += [
         *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
         *catalogue_routes(Catalogue(repository), keys),
-        *health_routes(Health(repository, readiness)),
-        LeanRoute("/openapi.json", describe, keys=keys_of_docs, methods=["GET"], include_in_schema=False),
-    ]
-    return RequestLog(_with_origins(app, settings.cors_origins))
-
-
-def _with_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """The application, its answers readable by pages of these origins; a preflight needs no key."""
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=CORS_METHODS, allow_headers=CORS_TAKEN, expose_headers=CORS_SHOWN
-    )
+        *health_routes(Health(repository, readiness, admission)),
+        LeanRoute("/openapi.json", partial(_describe, app), keys=open_to["docs"], methods=["GET"],
+                  include_in_schema=False),
+        exposition_route(Exposition(metrics), open_to["metrics"]),
+    ]  # fmt: skip
+    return RequestLog(with_origins(Front(app, app.router.routes), settings.cors_origins), metrics)
 
 
 def create_app_from_environment(readiness: Readiness) -> ASGIApp:
@@ -86,7 +96,7 @@ def create_app_from_environment(readiness: Readiness) -> ASGIApp:
 
 
 def _application(
-    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]], root_path: str
+    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[dict[str, Admission]]], root_path: str
 ) -> FastAPI:
     """FastAPI with our problems for its own, without its own routes: their pages load scripts from another host, and
     its document does not look at Accept.
@@ -111,25 +121,29 @@ def _application(
 
 async def _describe(app: FastAPI) -> Document:
     """The interface, as an OpenAPI document."""
-    return app.openapi()
+    return describe(app)
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(repository: Repository, readiness: Readiness, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    repository: Repository, readiness: Readiness, admission: Admission, threads: Threads, _: FastAPI
+) -> AsyncIterator[dict[str, Admission]]:
     repository.discover()
     loading = asyncio.create_task(_load(repository, readiness))
     if readiness.is_complete:
         # The others answer already: a worker that comes in another's place listens once it can answer too.
         await loading
-    yield
+    yield {ADMISSION: admission}
     loading.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await loading
+    threads.close()
 
 
 async def _load(repository: Repository, readiness: Readiness) -> None:
     await repository.load()
     readiness.count_worker()
-    # What is there now stays: the collector need not look at it again.
+    # What is there now stays: the collector need not look at it again, nor look as often at what comes and goes.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 100)

@@ -18,7 +18,7 @@ from service.problems import (
     UnknownVersion,
     documented_problems,
 )
-from service.repository import Repository
+from service.repository import Repository, ServedModel
 from service.routing import Document, LeanRoute
 from service.schemas import ModelDescription, ModelList, Samples
 
@@ -54,6 +54,7 @@ class Catalogue:
             "card": session and session.contract_document.get("card", {}),
             "inputs": session and _tensors(session.inputs),
             "outputs": session and _tensors(session.outputs),
+            "execution": _execution(chosen.served) if chosen and chosen.served else None,
         }
 
     async def list_samples(self, name: str, asked: Asked) -> Document:
@@ -94,6 +95,16 @@ def catalogue_routes(catalogue: Catalogue, keys: ApiKeys) -> list[LeanRoute]:
         )
         for path, endpoint, answer, problems in documented
     ]
+
+
+def _execution(model: ServedModel) -> Document:
+    batcher, pace = model.batcher, model.session.pace
+    return {
+        "place": "event loop" if batcher.values_on_loop else "thread",
+        "max_batch_size": batcher.max_batch_size,
+        "parallel_runs": batcher.parallel_runs,
+        "seconds": {str(rows): seconds for rows, seconds in pace.seconds.items()},
+    }
 
 
 def _tensors(specs: dict[str, TensorSpec]) -> Document:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from python_multipart.multipart import parse_options_header
 
 from service.multipart import file_fields
 from service.picture import Canvas, OpenPicture, Picture, open_picture
+from service.picture_cost import is_quick
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
 from service.repository import ServedModel
 from service.request_body import LONG_BODY_BYTES
@@ -85,8 +86,7 @@ class Decoder:
 
     async def _parse(self, received: Received, parse: Callable[[], Result]) -> Result:
         if len(received.content) <= SHORT_BODY_BYTES:
-            with received.timing.measure("decode"):
-                return parse()
+            return received.timing.decoding(parse)
         return await self._threads.decode(received.timing, parse, large=len(received.content) > LONG_BODY_BYTES)
 
     async def _picture(self, received: Received, model: ServedModel, file: File, place: str | None = None) -> Picture:
@@ -98,7 +98,12 @@ class Decoder:
             return picture if picture.is_large else picture.decode(canvas)
 
         try:
-            outcome = await self._threads.decode(received.timing, small, large=len(file) > LONG_BODY_BYTES)
+            if len(file) <= SHORT_BODY_BYTES and isinstance(file, str):
+                file = _from_base64(file)
+            if isinstance(file, bytes) and is_quick(file):
+                outcome = received.timing.decoding(small)
+            else:
+                outcome = await self._threads.decode(received.timing, small, large=len(file) > LONG_BODY_BYTES)
             if isinstance(outcome, OpenPicture):
                 return await self._threads.decode(received.timing, partial(outcome.decode, canvas), large=True)
         except ServingError as error:
@@ -118,7 +123,9 @@ def _canvas(model: ServedModel) -> Canvas:
 
 
 def _media_type(received: Received) -> str:
-    name, _ = parse_options_header(received.headers.get("content-type", ""))
+    if received.content_type == JSON:
+        return JSON
+    name, _ = parse_options_header(received.content_type)
     return name.decode("latin-1")
 
 
@@ -198,9 +205,10 @@ def _input(values: Values, model: ServedModel, place: str) -> Input:
     if not values or (steps is not None and len(values) != steps):
         taken = "at least 1" if steps is None else steps
         raise InvalidInput(f"{place} has {len(values)} time steps, model '{model.name}' takes {taken}")
-    for step, row in enumerate(values):
-        if isinstance(row, list) and len(row) != features:
-            raise InvalidInput(f"{place}[{step}] has {len(row)} values, model '{model.name}' takes {features} features")
+    rows: list[Any] = list(values) if isinstance(values[0], list) else []
+    if rows and set(map(len, rows)) != {features}:
+        step, row = next((step, row) for step, row in enumerate(rows) if len(row) != features)
+        raise InvalidInput(f"{place}[{step}] has {len(row)} values, model '{model.name}' takes {features} features")
     return np.array(values, np.float32).reshape(len(values), features)
 
 
@@ -248,7 +256,7 @@ def _check_is_of_pictures(content: bytes, most: int) -> None:
 
 
 def _form_files(received: Received, most: int) -> list[bytes]:
-    return file_fields(received.content, received.headers["content-type"], most)
+    return file_fields(received.content, received.content_type, most)
 
 
 def _looks_like_json(content: bytes) -> bool:

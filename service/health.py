@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.problems import InvalidInput, NotAcceptable, NotReady, documented_problems
+from service.admission import Admission
+from service.problems import Draining, InvalidInput, NotAcceptable, NotReady, documented_problems
 from service.readiness import Readiness
 from service.repository import Repository
 from service.routing import Document, LeanRoute
@@ -15,13 +16,16 @@ class Health:
 
     repository: Repository
     readiness: Readiness
+    admission: Admission
 
     async def live(self) -> Document:
         """The process answers."""
         return {"live": True}
 
     async def ready(self) -> Document:
-        """All models found were loaded or refused, and at least one is served."""
+        """All models found were loaded or refused, at least one is served, and the server does not stop."""
+        if self.admission.is_draining:
+            raise Draining("the server is stopping", {"Retry-After": "1"})
         if not (self.repository.is_ready and self.readiness.is_complete):
             raise NotReady("models are still loading, or none could be loaded; GET /models tells", {"Retry-After": "1"})
         return {"ready": True}
@@ -31,7 +35,7 @@ def health_routes(health: Health) -> list[LeanRoute]:
     """The two routes, ready to stand in the application's router."""
     live, ready = (
         documented_problems(NotAcceptable, InvalidInput),
-        documented_problems(NotAcceptable, InvalidInput, NotReady),
+        documented_problems(NotAcceptable, InvalidInput, NotReady, Draining),
     )
     return [
         LeanRoute("/v2/health/live", health.live, methods=["GET"], tags=["health"], response_model=Live,

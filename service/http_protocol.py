@@ -1,14 +1,24 @@
 """The connection: what is wrong before ASGI begins is told as a problem, and what came whole is answered first."""
 
-import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import asyncio
+from functools import partial
 
+import orjson
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+import service.http_cycle  # noqa: F401  # gives uvicorn's module the class of its cycles
+from service.admission import ADMISSION, PROBES, Admission
+from service.exchange import GONE, STATE, Exchange
 from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, ServingError, problem_document
-from service.request_log import HEADER, new_request_id
+from service.request_id import HEADER, new_request_id
 
 MAX_HEAD_BYTES = 64 * 1024
 # What a client sent before it could know that the server stops is on its way no longer than this.
 DRAINING_SECONDS = 0.5
+# The rest of a body whose request is answered already is read no longer.
+LINGERING_SECONDS = 5
+PAUSE_SECONDS = 0.1
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -16,6 +26,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _is_draining = False
+    _task: asyncio.Task[None] | None = None
+    _is_refused = False
     # What is sent once all requests that came whole are answered; None while the connection goes on.
     _last_words: bytes | None = None
 
@@ -27,6 +39,33 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_bytes > MAX_HEAD_BYTES and self._last_words is None and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes"))
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin the connection."""
+        super().connection_made(transport)
+        self._admission: Admission = self.app_state[ADMISSION]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits for an answer is gone: neither decoding nor a run is done for it any more."""
+        super().connection_lost(exc)
+        if self._task is not None and not self.cycle.response_complete:
+            self._task.cancel(GONE)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
+        cycle.scope["state"][STATE] = Exchange(self.loop)
+        if self._admission.is_full:
+            self._is_refused = True
+            self._start(cycle, app)
+        elif cycle.scope["path"].endswith(PROBES):
+            self._start(cycle, app)
+        else:
+            self._admission.begin(partial(self._start, cycle, app))
+
+    def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._task = task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def shutdown(self) -> None:
         """Answer what runs or is on its way, then close: uvicorn would reset a request that it has not read yet."""
@@ -52,13 +91,35 @@ class HttpProtocol(HttpToolsProtocol):
         """End the request; what follows is the next one's head."""
         self._head_bytes = 0
         super().on_message_complete()
+        # Also where it was answered before, which uvicorn does not note.
+        self.cycle.more_body = False
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say the last words."""
-        if self._last_words is None or self.pipeline:
-            super().on_response_complete()
-        else:
+        if self._last_words is not None and not self.pipeline:
             self._close()
+            return
+        super().on_response_complete()
+        if self._is_refused:
+            self._is_refused = False
+            self._pause()
+        if self.cycle.more_body and not self.pipeline:
+            # Answered before its body was whole. The rest is read, for a time, so that the client can read the answer.
+            self.loop.call_later(LINGERING_SECONDS, self._close_if_lingering, self.cycle)
+
+    def _pause(self) -> None:
+        """Who is refused and asks again at once, though told when to, is heard a little later."""
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(PAUSE_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _close_if_lingering(self, cycle: RequestResponseCycle) -> None:
+        if cycle.more_body and not self.transport.is_closing():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""

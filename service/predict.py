@@ -1,22 +1,20 @@
 """POST /predict/…: a prediction and where the model looked, from one forward pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import Query
 from pydantic import BaseModel, Field
 
 from models.answer import Detail as AttentionAmount
-from models.answer import NotFiniteError, answer, outputs_needed
+from models.answer import NotFiniteError
+from service.batcher import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository, ServedModel
 from service.routing import Document, Received
 from service.session import Tensor
-from service.threads import Threads
 from service.timing import Timing
 
 LABELS_SHOWN = 10
@@ -44,36 +42,36 @@ class Predictions:
 
     repository: Repository
     decoder: Decoder
-    threads: Threads
 
     async def predict_timeseries(self, received: Received, asked: Asked) -> Document:
         """Predict the label of one time series, with the attention over its steps."""
-        model = self._model("timeseries", asked)
+        model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequence(received, model)
         return (await self._answers(model, asked, inputs, received.timing))[0]
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
-        model = self._model("timeseries", asked)
+        model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequences(received, model)
         return {"results": await self._answers(model, asked, inputs, received.timing)}
 
     async def predict_image(self, received: Received, asked: Asked) -> Document:
         """Predict the label of one picture: PNG, JPEG, WebP, GIF, BMP or TIFF, told apart by content."""
-        model = self._model("image", asked)
+        model = self._model("image", asked, received)
         pictures = await self.decoder.picture(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
         return answers[0] | {"image": pictures[0].description}
 
     async def predict_image_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several pictures in one call. One bad picture refuses the call, the detail says its index."""
-        model = self._model("image", asked)
+        model = self._model("image", asked, received)
         pictures = await self.decoder.pictures(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
         return {"results": [one | {"image": it.description} for one, it in zip(answers, pictures, strict=True)]}
 
-    def _model(self, task: Any, asked: PredictionQuery) -> ServedModel:
+    def _model(self, task: Any, asked: PredictionQuery, received: Received) -> ServedModel:
         model = self.repository.served_for(task, task if asked.model is None else asked.model, asked.version)
+        received.exchange.model = model.batcher.metrics
         labels = model.contract.labels
         if asked.label is not None and asked.label not in labels:
             more = ", …" if len(labels) > LABELS_SHOWN else ""
@@ -84,27 +82,13 @@ class Predictions:
     async def _answers(
         self, model: ServedModel, asked: PredictionQuery, inputs: Sequence[Tensor], timing: Timing
     ) -> list[Document]:
-        answers: dict[int, Document] = {}
-        names = outputs_needed(model.contract, asked.attention)
-        for indices in _equal_shapes(inputs):
-            rows = np.stack([inputs[index] for index in indices])
-            tensors = await self.threads.infer(timing, partial(model.session.run, rows, names))
-            for row, index in enumerate(indices):
-                place = f"input {index}: " if len(inputs) > 1 else ""
-                answers[index] = _answer(model, asked, {name: tensors[name][row] for name in names}, place)
-        return [answers[index] for index in range(len(inputs))]
+        rows = await model.batcher.run(inputs, model.outputs_of[asked.attention], timing)
+        places = [f"input {index}: " for index in range(len(rows))] if len(rows) > 1 else [""]
+        return [_answer(model, asked, row, place) for row, place in zip(rows, places, strict=True)]
 
 
-def _answer(model: ServedModel, asked: PredictionQuery, tensors: dict[str, Any], place: str) -> Document:
+def _answer(model: ServedModel, asked: PredictionQuery, row: Row, place: str) -> Document:
     try:
-        return {"model": model.identity, **answer(model.contract, tensors, asked.attention, asked.label)}
+        return {"model": model.identity, **row.outputs.answer(row.place, asked.attention, asked.label)}
     except NotFiniteError as error:
         raise InvalidInput(f"{place}{error}") from error
-
-
-def _equal_shapes(inputs: Sequence[Tensor]) -> Iterator[list[int]]:
-    """The indices of the inputs, in groups of one shape: only those fit into one tensor."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, one in enumerate(inputs):
-        groups.setdefault(one.shape, []).append(index)
-    yield from groups.values()

@@ -7,6 +7,9 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.exchange import exchange_of
 
 MEDIA_TYPE = "application/problem+json"
 DETAIL_OF_500 = "the server failed on this request; it is logged under the request id"
@@ -39,6 +42,12 @@ class MalformedRequest(ServingError):
     """The request itself is not valid HTTP."""
 
     status, word, title = 400, "malformed-request", "The request is not valid HTTP"
+
+
+class ForeignOrigin(ServingError):
+    """A page asked beforehand whether it may send a request, and it may not."""
+
+    status, word, title = 400, "foreign-origin", "A page of this origin may not ask this"
 
 
 class Unauthorized(ServingError):
@@ -125,6 +134,12 @@ class ModelLoading(ServingError):
     status, word, title = 503, "loading", "The model is still loading"
 
 
+class Overloaded(ServingError):
+    """As many inputs wait as may wait."""
+
+    status, word, title = 503, "overloaded", "The server has more to do than it can"
+
+
 class Draining(ServingError):
     """The server is stopping."""
 
@@ -159,9 +174,16 @@ def problem_response(error: ServingError) -> Response:
     return Response(orjson.dumps(problem_document(error)), error.status, error.headers, MEDIA_TYPE)
 
 
+async def send_problem(error: ServingError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the problem."""
+    exchange_of(scope).problem = error.word
+    await problem_response(error)(scope, receive, send)
+
+
 async def answer_serving_error(request: Request, error: Exception) -> Response:
     """Exception handler of the family."""
     assert isinstance(error, ServingError)
+    exchange_of(request.scope).problem = error.word
     return problem_response(error)
 
 
@@ -170,10 +192,13 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     if error.status_code == 404:
-        return problem_response(PathNotFound(f"there is nothing at {request.url.path[:200]}", headers))
+        unknown = PathNotFound(f"there is nothing at {request.url.path[:200]}", headers)
+        return await answer_serving_error(request, unknown)
     if error.status_code == 405:
         taken = headers.get("Allow", "other methods")
-        return problem_response(MethodNotAllowed(f"this path takes {taken}, not {request.method}", headers))
+        return await answer_serving_error(
+            request, MethodNotAllowed(f"this path takes {taken}, not {request.method}", headers)
+        )
     status = HTTPStatus(error.status_code)
     document = problem_document(InternalError(str(error.detail)))
     document |= {"type": "about:blank", "title": status.phrase, "status": int(status)}
@@ -182,7 +207,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 async def answer_internal_error(request: Request, error: Exception) -> Response:
     """Exception handler of everything else. It is logged where the request's id is known: request_log.py."""
-    return problem_response(InternalError(DETAIL_OF_500))
+    return await answer_serving_error(request, InternalError(DETAIL_OF_500))
 
 
 def documented_problems(*kinds: type[ServingError]) -> dict[int | str, dict[str, Any]]:

@@ -7,15 +7,18 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import structlog
 
 from models import layout
+from models.answer import Detail, outputs_needed
 from models.contract import Contract, ContractError, Task
 from models.layout import CHECKSUMS_FILE, MODEL_FILE, SAMPLES_FILE
+from service.batcher import Batcher
 from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.session import GraphError, Session
 
@@ -37,14 +40,20 @@ class ServedModel:
     name: str
     version: str
     session: Session
+    batcher: Batcher
     samples: list[Any] | None
 
-    @property
+    @cached_property
     def contract(self) -> Contract:
         """What the graph means."""
         return self.session.contract
 
-    @property
+    @cached_property
+    def outputs_of(self) -> dict[Detail, tuple[str, ...]]:
+        """The graph's outputs that an answer of each detail needs."""
+        return {detail: outputs_needed(self.contract, detail) for detail in get_args(Detail)}
+
+    @cached_property
     def identity(self) -> dict[str, str]:
         """What an answer says about its model."""
         return {"name": self.name, "version": self.version, "task": self.contract.task}
@@ -63,11 +72,16 @@ class FoundVersion:
 
 @dataclass
 class Repository:
-    """Folder `<name>/<version>/model.onnx`. `discover` lists it at once, `load` takes its time."""
+    """Folder `<name>/<version>/model.onnx`. `discover` lists it at once, `load` takes its time. `batcher_of`: name,
+    version, session → the batcher of a version that is served from then on.
+    """
 
     folder: Path
+    batcher_of: Callable[[str, str, Session], Batcher]
     load_graph: Callable[[bytes], Session] = Session
     versions: dict[str, dict[str, FoundVersion]] = field(default_factory=dict)
+    # The default of each model none of whose versions is loading: what nearly every request asks for.
+    _defaults: dict[str, ServedModel] = field(default_factory=dict)
 
     def discover(self) -> None:
         """List what there is. What has no name or number as they should be is passed over."""
@@ -79,8 +93,9 @@ class Repository:
     async def load(self) -> None:
         """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
         for found in [one for versions in self.versions.values() for one in versions.values()]:
-            outcome = await asyncio.to_thread(_loaded, self.folder, found, self.load_graph)
+            outcome = await asyncio.to_thread(self._loaded, found)
             self.versions[found.name][found.version] = outcome
+            self._remember_default(found.name)
         if not self.is_ready:
             reason = "every version found was refused" if self.versions else "the repository has none"
             structlog.get_logger("service.repository").warning(f"no model is served: {reason}")
@@ -97,6 +112,8 @@ class Repository:
 
     def served(self, name: str, version: str | None) -> ServedModel:
         """The version asked for, or the default one. Raises UnknownModel, UnknownVersion or ModelLoading."""
+        if version is None and name in self._defaults:
+            return self._defaults[name]
         found = self.versions_of(name)
         if version is not None:
             return _served(self.version_of(name, version))
@@ -128,6 +145,38 @@ class Repository:
             raise UnknownVersion(f"model '{name}' has no version '{version[:40]}', it has {', '.join(found)}"[:400])
         return found[version]
 
+    def _remember_default(self, name: str) -> None:
+        default = self.default_version(name)
+        if default and default.served and all(one.status != "loading" for one in self.versions[name].values()):
+            self._defaults[name] = default.served
+
+    def _loaded(self, found: FoundVersion) -> FoundVersion:
+        logger = structlog.get_logger("service.repository").bind(model=found.name, version=found.version)
+        try:
+            served = self._load(self.folder / found.name / found.version, found)
+        except (RefusedError, ContractError, GraphError) as error:
+            logger.warning("model refused", reason=str(error))
+            return replace(found, status="refused", reason=str(error))
+        except Exception:  # one file must not keep the others from being loaded
+            logger.exception("model refused")
+            return replace(found, status="refused", reason="it could not be loaded; the server's log says why")
+        logger.info("model served", task=served.contract.task)
+        return replace(found, status="served", served=served)
+
+    def _load(self, folder: Path, found: FoundVersion) -> ServedModel:
+        model = _read(folder, MODEL_FILE)
+        checksums = _checksums(folder)
+        _check(MODEL_FILE, model, checksums)
+        samples = None
+        if SAMPLES_FILE in checksums or (folder / SAMPLES_FILE).exists():
+            content = _read(folder, SAMPLES_FILE)
+            _check(SAMPLES_FILE, content, checksums)
+            samples = _samples(content)
+        session = self.load_graph(model)
+        return ServedModel(
+            found.name, found.version, session, self.batcher_of(found.name, found.version, session), samples
+        )
+
 
 def _served(found: FoundVersion) -> ServedModel:
     if found.status == "loading":
@@ -139,32 +188,6 @@ def _served(found: FoundVersion) -> ServedModel:
 
 def _loading(name: str) -> ModelLoading:
     return ModelLoading(f"model '{name}' is still loading; try again in a second", {"Retry-After": "1"})
-
-
-def _loaded(repository: Path, found: FoundVersion, load_graph: Callable[[bytes], Session]) -> FoundVersion:
-    logger = structlog.get_logger("service.repository").bind(model=found.name, version=found.version)
-    try:
-        served = _load(repository / found.name / found.version, found, load_graph)
-    except (RefusedError, ContractError, GraphError) as error:
-        logger.warning("model refused", reason=str(error))
-        return replace(found, status="refused", reason=str(error))
-    except Exception:  # one file must not keep the others from being loaded
-        logger.exception("model refused")
-        return replace(found, status="refused", reason="it could not be loaded; the server's log says why")
-    logger.info("model served", task=served.contract.task)
-    return replace(found, status="served", served=served)
-
-
-def _load(folder: Path, found: FoundVersion, load_graph: Callable[[bytes], Session]) -> ServedModel:
-    model = _read(folder, MODEL_FILE)
-    checksums = _checksums(folder)
-    _check(MODEL_FILE, model, checksums)
-    samples = None
-    if SAMPLES_FILE in checksums or (folder / SAMPLES_FILE).exists():
-        content = _read(folder, SAMPLES_FILE)
-        _check(SAMPLES_FILE, content, checksums)
-        samples = _samples(content)
-    return ServedModel(found.name, found.version, load_graph(model), samples)
 
 
 def _read(folder: Path, name: str) -> bytes:

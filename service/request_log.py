@@ -1,93 +1,92 @@
 """The outermost layer: every request has an id and one access line, and nothing but a problem comes out of a bug."""
 
 import asyncio
+import logging
 import re
-import time
-import uuid
 
 import structlog
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import DETAIL_OF_500, Draining, InternalError, problem_response
+from service.admission import PROBES
+from service.exchange import CURRENT, GONE, STATUS_OF_A_GONE_CLIENT, Exchange, exchange_of
+from service.metrics import Metrics
+from service.problems import DETAIL_OF_500, Draining, InternalError, ServingError, send_problem
+from service.request_id import HEADER, request_id
 
-HEADER = b"x-request-id"
-SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
-# In a log line it may reach a terminal.
-SANE_TRACEPARENT = re.compile(r"[\x21-\x7e]{1,256}")
-# Asked every second or so, by whoever waits for the service or watches over it.
-QUIET_PATHS = ("/v2/health/live", "/v2/health/ready")
-# What nginx logs where the client left before its answer. Never on the wire.
-STATUS_OF_A_GONE_CLIENT = 499
+SANE_TRACEPARENT = re.compile(rb"[\x21-\x7e]{1,256}")
 
 
 class RequestLog:
-    """Pure ASGI. Takes over or makes X-Request-ID, binds it and `traceparent` in the logs, writes the access line."""
+    """Pure ASGI. Takes over or makes X-Request-ID, binds it and `traceparent` in the logs, writes the access line,
+    counts the answer.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._logger = structlog.get_logger("service.access")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        identity = request_id(scope)
-        response = _Response(send, identity)
-        with structlog.contextvars.bound_contextvars(**_bound(scope, identity)):
-            await self._answer(scope, receive, response)
-            log = self._logger.debug if scope["path"].endswith(QUIET_PATHS) else self._logger.info
-            log(
-                "request",
-                method=scope["method"],
-                path=scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:2000],
-                status=response.status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
-            )
+        exchange = exchange_of(scope)
+        exchange.waited_seconds = exchange.seconds
+        exchange.request_id = request_id(scope)
+        exchange.traceparent = traceparent(scope)
+        CURRENT.set(exchange)
+        await self._answer(scope, receive, _Response(send, exchange))
+        self._tell(scope, exchange)
+
+    def _tell(self, scope: Scope, exchange: Exchange) -> None:
+        model = exchange.model
+        self._metrics.count_request(exchange.route, exchange.outcome, *((model.name, model.version) if model else ()))
+        level = logging.DEBUG if scope["path"].endswith(PROBES) else logging.INFO
+        if not self._logger.is_enabled_for(level):
+            return
+        self._logger.log(
+            level,
+            "request",
+            method=scope["method"],
+            path=scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:2000],
+            status=exchange.status,
+            duration_ms=round(exchange.seconds * 1000, 3),
+        )
 
     async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         try:
             await self._app(scope, receive, response.send)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # uvicorn cancels what still runs when the time for stopping is over; the task ends here either way.
-            if response.status == STATUS_OF_A_GONE_CLIENT:
-                await problem_response(Draining("the server is stopping", {"Retry-After": "1"}))(
-                    scope, receive, response.send
-                )
+            if cancelled.args != (GONE,):
+                await response.refuse(Draining("the server is stopping", {"Retry-After": "1"}), scope, receive)
         except Exception as error:  # the edge: everything that was not told as a problem is our bug
             self._logger.error("request failed", exc_info=error)
-            if response.status == STATUS_OF_A_GONE_CLIENT:
-                await problem_response(InternalError(DETAIL_OF_500))(scope, receive, response.send)
+            await response.refuse(InternalError(DETAIL_OF_500), scope, receive)
 
 
 class _Response:
     """Adds the id to the response's head, and remembers its status."""
 
-    def __init__(self, send: Send, identity: bytes) -> None:
+    __slots__ = ("_exchange", "_send")
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
         self._send = send
-        self._identity = identity
-        self.status = STATUS_OF_A_GONE_CLIENT
+        self._exchange = exchange
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (HEADER, self._identity)]
+            self._exchange.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (HEADER, self._exchange.request_id)]
         await self._send(message)
 
-
-def request_id(scope: Scope) -> bytes:
-    """The caller's id where it is 1 to 128 printable ASCII characters, else a new one."""
-    given = [value for name, value in scope["headers"] if name == HEADER]
-    return given[0] if len(given) == 1 and SANE_ID.fullmatch(given[0]) else new_request_id()
-
-
-def new_request_id() -> bytes:
-    """An id that no other request has."""
-    return uuid.uuid4().hex.encode()
+    async def refuse(self, error: ServingError, scope: Scope, receive: Receive) -> None:
+        """Tell the problem, unless an answer has begun."""
+        if self._exchange.status == STATUS_OF_A_GONE_CLIENT:
+            await send_problem(error, scope, receive, self.send)
 
 
-def _bound(scope: Scope, identity: bytes) -> dict[str, str]:
-    traceparent = Request(scope).headers.get("traceparent", "")
-    traced = {"traceparent": traceparent} if SANE_TRACEPARENT.fullmatch(traceparent) else {}
-    return {"request_id": identity.decode(), **traced}
+def traceparent(scope: Scope) -> bytes:
+    """The caller's, where it is printable: in a log line it may reach a terminal."""
+    given = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return given[0] if given and SANE_TRACEPARENT.fullmatch(given[0]) else b""

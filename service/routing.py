@@ -1,10 +1,10 @@
 """The lean route: documented from a typed signature like FastAPI's, without the cost of FastAPI's way to call it."""
 
-import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl
 
 import orjson
@@ -14,10 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from service.admission import Admission
 from service.api_keys import ApiKeys
-from service.deadline import Deadlines
+from service.deadline import Deadlines, in_time
+from service.exchange import Exchange, exchange_of
 from service.negotiation import is_acceptable
-from service.problems import DeadlinePassed, InvalidInput, MethodNotAllowed, NotAcceptable
+from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
 from service.timing import Timing
 
@@ -26,23 +28,40 @@ PICTURE_TYPES = ("image/svg+xml", "image/png", "application/vnd.vegalite.v5+json
 
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
+# Awaited with what it asks for by name; gives a JSON document, or content of another type.
+Endpoint = Callable[..., Awaitable[Any]]
 
 NO_KEYS = ApiKeys([])
 
 
-class Received(Request):
-    """A request with its body already read, within its limits and inflated."""
+class Content(NamedTuple):
+    """An answer that is no JSON document: bytes and their media type."""
 
-    def __init__(self, scope: Scope, content: bytes) -> None:
-        super().__init__(scope)
+    body: bytes
+    media_type: str
+
+
+class Received(Request):
+    """A request with its body already read, within its limits and inflated; without one where a route takes none."""
+
+    def __init__(self, scope: Scope, content: bytes, exchange: Exchange) -> None:
+        # Not Request's own: it keeps what it needs to read a body, and this one is read.
+        self.scope = scope
         self.content = content
-        self.timing = Timing()
+        self.exchange = exchange
+        self.timing = Timing(queue=self.exchange.waited_seconds)
+
+    @property
+    def content_type(self) -> str:
+        """The header, empty where there is none."""
+        return next((value.decode("latin-1") for name, value in self.scope["headers"] if name == b"content-type"), "")
 
 
 @dataclass(frozen=True)
 class Doors:
     """What a request with a body passes on its way in."""
 
+    admission: Admission
     deadlines: Deadlines
     reader: BodyReader
 
@@ -57,21 +76,23 @@ class LeanRoute(APIRoute):
     def __init__(
         self,
         path: str,
-        endpoint: Callable[..., Awaitable[Document]],
+        endpoint: Endpoint,
         *,
         keys: ApiKeys = NO_KEYS,
         doors: Doors | None = None,
+        gives: tuple[str, ...] = (JSON,),
         **documented: Any,
     ) -> None:
         super().__init__(path, endpoint, **documented)
         self.keys = keys
+        self.gives = gives
         self.taken = sorted({*(self.methods or ()), *({"HEAD"} if "GET" in (self.methods or ()) else ())})
         parameters = inspect.signature(endpoint, eval_str=True).parameters
-        received = next((name for name, one in parameters.items() if one.annotation is Received), None)
-        if doors and received:
-            self.app = _AppWithBody(endpoint, _arguments(parameters), received, doors)
-        else:
-            self.app = _App(endpoint, _arguments(parameters))
+        received = next((name for name, one in parameters.items() if one.annotation is Received), "")
+        self._answer = endpoint
+        self._arguments = _arguments(parameters)
+        self._received_name = received
+        self._doors = doors if received else None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As ever, and HEAD is answered where GET is."""
@@ -81,69 +102,63 @@ class LeanRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or name the methods that the path takes, or ask for a key."""
+        exchange = exchange_of(scope)
+        exchange.route = self.path
         if scope["method"] not in self.taken:
             allowed = ", ".join(self.taken)
             raise MethodNotAllowed(f"this path takes {allowed}, not {scope['method'][:40]}", {"Allow": allowed})
         self.keys.check(scope["headers"])
-        await self.app(scope, receive, send)
+        _check_accept(scope, self.gives)
+        given = self._arguments(scope)
+        if self._doors is None:
+            if self._received_name:
+                given[self._received_name] = Received(scope, b"", exchange)
+            await _send(send, await self._answer(**given))
+        else:
+            await self._answer_with_body(self._doors, given, exchange, scope, receive, send)
 
-
-@dataclass(frozen=True)
-class _App:
-    endpoint: Callable[..., Awaitable[Document]]
-    arguments: Arguments
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _check_accept(scope)
-        await _send(send, await self.endpoint(**self.arguments(scope)), [])
-
-
-@dataclass(frozen=True)
-class _AppWithBody:
-    endpoint: Callable[..., Awaitable[Document]]
-    arguments: Arguments
-    received_name: str
-    doors: Doors
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _check_accept(scope)
-        given = self.arguments(scope)
-        deadline = self.doors.deadlines.of(scope["headers"])
+    async def _answer_with_body(
+        self, doors: Doors, given: dict[str, Any], exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        doors.admission.check()
+        seconds = doors.deadlines.seconds(scope["headers"]) - exchange.waited_seconds
+        deadline = exchange.loop.time() + seconds
         try:
-            body = await self.doors.reader.read(scope, receive, deadline)
+            body = await doors.reader.read(scope, receive, deadline)
         except ClientDisconnect:
             return
         try:
-            received = Received(scope, body.content)
-            document = await self._answer_in_time(deadline, {self.received_name: received, **given})
+            given[self._received_name] = received = Received(scope, body.content, exchange)
+            # Whoever still waits is dropped there; what runs already ends, its answer is not waited for.
+            document = await in_time(self._answer(**given), deadline, exchange.loop)
         finally:
             body.release()
-        await _send(send, document, [(b"server-timing", received.timing.server_timing())])
-
-    async def _answer_in_time(self, deadline: float, given: dict[str, Any]) -> Document:
-        # Whoever still waits for a thread is dropped there; what runs already is waited for, its answer is not.
-        try:
-            async with asyncio.timeout_at(deadline) as timer:
-                return await self.endpoint(**given)
-        except TimeoutError:
-            if timer.expired():
-                raise DeadlinePassed("the request's time was over before it was answered") from None
-            raise
+        await _send(send, document, received)
 
 
-async def _send(send: Send, document: Document, headers: list[tuple[bytes, bytes]]) -> None:
-    content = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    described = [(b"content-type", JSON.encode()), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": described + headers})
-    await send({"type": "http.response.body", "body": content})
+async def _send(send: Send, answer: Document | Content, received: Received | None = None) -> None:
+    started = time.perf_counter()
+    content = answer if isinstance(answer, Content) else _json(answer)
+    headers = [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(content.body))]
+    if received is not None:
+        headers.append((b"server-timing", received.timing.server_timing()))
+    seconds = time.perf_counter() - started
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content.body})
+    if received is not None and received.exchange.model is not None:
+        received.exchange.model.encoded(seconds)
 
 
-def _check_accept(scope: Scope) -> None:
-    accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
-    if accept in ("", "*/*", JSON) or is_acceptable(JSON, accept):
+def _json(document: Document) -> Content:
+    return Content(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
+
+
+def _check_accept(scope: Scope, given: tuple[str, ...]) -> None:
+    accept = b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
+    if not accept or accept == "*/*" or any(is_acceptable(one, accept) for one in given):
         return
     pictures = "; pictures of an answer are not given yet" if any(one in accept for one in PICTURE_TYPES) else ""
-    raise NotAcceptable(f"Accept is '{accept[:100]}', this route answers {JSON} alone{pictures}")
+    raise NotAcceptable(f"Accept is '{accept[:100]}', this route answers {' or '.join(given)} alone{pictures}")
 
 
 def _arguments(parameters: Any) -> Arguments:

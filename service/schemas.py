@@ -116,6 +116,17 @@ class Tensor(BaseModel):
     shape: list[int | None] = Field(description="null: the dimension varies")
 
 
+class Execution(BaseModel):
+    """How the worker that was asked runs the model: its warm-up measured that."""
+
+    place: Literal["event loop", "thread"] = Field(
+        description="where runs of an input as short as the warm-up's are made; longer ones are made in a thread"
+    )
+    max_batch_size: int = Field(description="inputs in one run at most")
+    parallel_runs: int = Field(description="runs in threads at once")
+    seconds: dict[str, float] = Field(description="of one run, by the number of its inputs")
+
+
 class ModelDescription(ModelEntry):
     """A model, and one version of it in full; those members are null where that version is not served."""
 
@@ -124,6 +135,7 @@ class ModelDescription(ModelEntry):
     card: dict[str, Any] | None = Field(description="the model card")
     inputs: dict[str, Tensor] | None
     outputs: dict[str, Tensor] | None
+    execution: Execution | None
 
 
 class Sample(BaseModel):

@@ -1,5 +1,6 @@
 """One loaded graph: checked against its contract, warmed up, run. The only importer of onnxruntime."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from models.contract import METADATA_KEY, Contract, ContractError, TensorSpec, check_graph, read_contract
+from service.pace import Pace, measured
 
-# Rows in one run: more gain nothing on one thread, and the intermediate tensors grow with them.
-MAX_ROWS = 32
-WARM_UP_ROWS = (1, 2)
-WARM_UP_LENGTH = 3
+CHECKED_ROWS = (1, 2)
+# Steps of a row whose length is the caller's: as checked, as its pace is measured, and how much longer then.
+CHECKED_LENGTH = 3
+MEASURED_LENGTH = 10
+TIMES_LONGER = 10
 LOG_NOTHING = 4  # what it would log is raised too
 # Without this a graph loaded from bytes may read weights from files in the working directory.
 NO_FOLDER = "/dev/null/none"
@@ -65,12 +68,10 @@ class Session:
         self.inputs = {one.name: TensorSpec.of(one.type, one.shape) for one in self._session.get_inputs()}
         self.outputs = {one.name: TensorSpec.of(one.type, one.shape) for one in self._session.get_outputs()}
         check_graph(self.contract, self.inputs, self.outputs)
+        # The shape of one input, without the batch axis; None where it varies.
+        self.row_shape: tuple[int | None, ...] = self.inputs[self.contract.input.name].shape[1:]
         self._warm_up()
-
-    @property
-    def row_shape(self) -> tuple[int | None, ...]:
-        """The shape of one input, without the batch axis; None where it varies."""
-        return self.inputs[self.contract.input.name].shape[1:]
+        self.pace = self._measured()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -78,29 +79,31 @@ class Session:
         return np.dtype(self.inputs[self.contract.input.name].dtype)
 
     def run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:
-        """The outputs asked for, (batch, …) each, of inputs (batch, …): in slices of at most MAX_ROWS."""
-        slices = [self._run(rows[start : start + MAX_ROWS], outputs) for start in range(0, len(rows), MAX_ROWS)]
-        if len(slices) == 1:
-            return slices[0]
-        return {name: np.concatenate([part[name] for part in slices]) for name in outputs}
-
-    def _run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:
+        """The outputs asked for, (batch, …) each, of inputs (batch, …): one pass."""
         values = self._session.run(outputs, {self.contract.input.name: rows}, self._run_options)
         return dict(zip(outputs, values, strict=True))
 
     def _warm_up(self) -> None:
-        names = list(self.contract.axes_of_outputs)
-        shape = tuple(size or WARM_UP_LENGTH for size in self.row_shape)
-        for count in WARM_UP_ROWS:
-            try:
-                tensors = self._run(np.zeros((count, *shape), self.dtype), names)
-            except RUNTIME_ERRORS as error:
-                raise GraphError(f"onnxruntime cannot run the graph: {_first_line(error)}") from error
+        for count in CHECKED_ROWS:
+            tensors = self._run_zeros(count, CHECKED_LENGTH)
             for name, values in tensors.items():
                 if len(values) != count:
                     raise ContractError(f"output '{name}' has {len(values)} rows for an input of {count}")
                 if not np.isfinite(values).all():
                     raise ContractError(f"output '{name}' is not finite for an input of zeros")
+
+    def _measured(self) -> Pace:
+        row_values = math.prod(size or MEASURED_LENGTH for size in self.row_shape)
+        times_longer = TIMES_LONGER if None in self.row_shape else 1
+        return measured(lambda rows, times: self._run_zeros(rows, MEASURED_LENGTH * times), row_values, times_longer)
+
+    def _run_zeros(self, count: int, length: int) -> Tensors:
+        """All outputs; `length` is that of the axes whose size is the caller's."""
+        shape = tuple(size or length for size in self.row_shape)
+        try:
+            return self.run(np.zeros((count, *shape), self.dtype), list(self.contract.axes_of_outputs))
+        except RUNTIME_ERRORS as error:
+            raise GraphError(f"onnxruntime cannot run the graph: {_first_line(error)}") from error
 
 
 def _document(contract: str) -> dict[str, Any]:

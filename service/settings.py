@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +11,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.api_keys import keys_in_file, keys_in_text
 from service.cores import usable_cores
+from service.shown import shown
+from service.tls import check_certificate, check_key
 
 PREFIX = "HEED_"
-LONGEST_SHOWN = 200
 # As a browser sends it in the header Origin: lower case, and without a path.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 # Read by the export, in the same environment.
@@ -22,14 +22,8 @@ NAMES_OF_OTHERS = ("HEED_DATA",)
 # Documented settings of the interface that this version does not act on, each with the value that asks for nothing.
 NAMES_OF_LATER: dict[str, str | None] = {
     "HEED_MODEL_CONTROL": "none",
-    "HEED_MAX_QUEUE_SIZE": None,
     "HEED_DEFAULT_VERSIONS": None,
 }
-
-
-def _shown(value: object) -> str:
-    # A file's name need not be UTF-8; what is told about it must be.
-    return str(value).encode("utf-8", "backslashreplace").decode()[:LONGEST_SHOWN]
 
 
 def _named(path: object) -> object:
@@ -39,13 +33,12 @@ def _named(path: object) -> object:
 
 
 def _existing_folder(path: Path) -> Path:
-    shown = _shown(path)
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        raise ValueError(f"the folder '{shown}' cannot be read: {error.strerror}") from None
+        raise ValueError(f"the folder '{shown(path)}' cannot be read: {error.strerror}") from None
     if not is_folder:
-        raise ValueError(f"there is no folder '{shown}'; python -m export writes one")
+        raise ValueError(f"there is no folder '{shown(path)}'; python -m export writes one")
     return path
 
 
@@ -61,7 +54,7 @@ def _listed(value: object) -> object:
 
 def _origin(origin: str) -> str:
     if origin != "*" and not ORIGIN.fullmatch(origin):
-        raise ValueError(f"an origin is scheme://host or scheme://host:port, in lower case, not '{_shown(origin)}'")
+        raise ValueError(f"an origin is scheme://host or scheme://host:port, in lower case, not '{shown(origin)}'")
     return origin
 
 
@@ -78,14 +71,8 @@ def _keys_file(path: Path | None) -> Path | None:
 
 
 def _certificate(path: Path | None) -> Path | None:
-    if path is None:
-        return None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
-    except ssl.SSLError:
-        raise ValueError(f"there is no PEM certificate in '{_shown(path)}'") from None
-    except OSError as error:
-        raise ValueError(f"the file '{_shown(path)}' cannot be read: {error.strerror}") from None
+    if path is not None:
+        check_certificate(path)
     return path
 
 
@@ -96,19 +83,8 @@ def _key_of_certificate(path: Path | None, others: ValidationInfo) -> Path | Non
     certificate = others.data["tls_certificate"]
     if path is None or certificate is None:
         raise ValueError("HEED_TLS_CERTIFICATE and HEED_TLS_KEY are set together or not at all")
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, path, _no_password)
-    except ssl.SSLError as error:
-        reason = "" if error.reason is None else f": {error.reason.lower().replace('_', ' ')}"
-        raise ValueError(f"'{_shown(path)}' is not the PEM key of the certificate{reason}") from None
-    except OSError as error:
-        raise ValueError(f"the file '{_shown(path)}' cannot be read: {error.strerror}") from None
+    check_key(path, certificate)
     return path
-
-
-def _no_password() -> str:
-    # Without this, OpenSSL would ask for one on the terminal, once in each worker.
-    raise ValueError("the key is encrypted, one without a password is expected")
 
 
 class Settings(BaseSettings):
@@ -146,6 +122,19 @@ class Settings(BaseSettings):
         le=2**31,
         description="Most time steps in one call, all its series together; one of a model's own length is taken.",
     )
+    max_queue_size: int = Field(
+        default=512, ge=1, le=1_000_000, description="Most inputs that wait in each worker; who comes then is refused."
+    )
+    max_batch_size: int = Field(
+        default=32, ge=1, le=4096, description="Most inputs in one run; a model that gains nothing from it takes fewer."
+    )
+    max_queue_delay_ms: float = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="Longest time that the first input of a run waits for others; 0: none waits for company.",
+    )
     request_timeout_ms: int = Field(
         default=30_000,
         ge=1,
@@ -180,6 +169,7 @@ class Settings(BaseSettings):
             description="Origins whose pages may read answers, as in https://example.org; * for every one.",
         )
     )
+    metrics: bool = Field(default=True, description="Whether requests and runs are counted, for GET /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log lines that are written."
     )

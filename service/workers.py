@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess, multiprocess
 
+from service.admission import ADMISSION
 from service.readiness import Readiness
 
 # From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
@@ -30,6 +31,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
+        if ADMISSION in self.lifespan.state:
+            self.lifespan.state[ADMISSION].is_draining = True
         if self._is_alone:
             _take_nobody_in(sockets or [])
         # The loop closes its listeners in its own time; a copy can be closed at the moment when nobody waits.

@@ -19,10 +19,15 @@ RULES = {
     "models/contract.py": {"torch", *NETWORKS},
     "models/layout.py": {"torch", *NETWORKS},
     "models/answer.py": {"torch", "pydantic", *NETWORKS},
+    "models/entropy.py": {"torch", *NETWORKS},
     "models/pictures.py": {"torch", "numpy", *NETWORKS},
 }
 # module → the only files of the service that may import it
-ONLY = {"onnxruntime": {"service/session.py"}, "PIL": {"service/picture.py"}}
+ONLY = {
+    "onnxruntime": {"service/session.py"},
+    "PIL": {"service/picture.py"},
+    "prometheus_client": {"service/metrics.py"},
+}
 
 
 def _sources(place: str) -> list[Path]:

@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
-from models.answer import NotFiniteError, answer, outputs_needed
+from models.answer import NotFiniteError, Outputs, outputs_needed
 from models.contract import METADATA_KEY, Contract, read_contract
 from tests.models.test_contract import SERIES
 
@@ -24,6 +24,13 @@ def _tensors(seed: int = 0) -> dict[str, Any]:
         "contributions": np.stack([-shares, shares]),
         "bias": np.array([-0.5, 0.5], np.float32),
     }
+
+
+def answer(contract: Contract, tensors: dict[str, Any], detail: Any, label: str | None) -> dict[str, Any]:
+    """The answer of one row, which stands between two others in its run."""
+    others = _tensors(7)
+    run = {name: np.stack([others[name], values, others[name]]) for name, values in tensors.items()}
+    return Outputs(contract, run).answer(1, detail, label)
 
 
 def test_summary_averages_what_the_contract_says() -> None:
@@ -93,3 +100,14 @@ def test_what_json_cannot_say_is_an_error(name: str, value: float) -> None:
 
     with pytest.raises(NotFiniteError, match=f"output '{name}' is not finite"):
         answer(CONTRACT, tensors, "summary", None)
+
+
+def test_a_row_that_json_cannot_say_leaves_the_others_alone() -> None:
+    """Rows of one run belong to different callers: each has its own answer or its own error."""
+    bad, good = _tensors(), _tensors(1)
+    bad["attention"][3, 3] = np.nan
+    outputs = Outputs(CONTRACT, {name: np.stack([bad[name], good[name]]) for name in bad})
+
+    with pytest.raises(NotFiniteError):
+        outputs.answer(0, "full", None)
+    np.testing.assert_array_equal(outputs.answer(1, "full", None)["attention"][0]["weights"], good["attention"])

@@ -88,7 +88,7 @@ class _Lifespan:
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
 
     async def __aenter__(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
         self._task: asyncio.Task[None] = asyncio.create_task(self._run(scope))
         await self._step("startup")
 

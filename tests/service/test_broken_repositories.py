@@ -13,6 +13,7 @@ import structlog
 
 from service.repository import Repository
 from service.settings import Settings
+from tests.service.batching import batcher_of
 from tests.service.client import running
 from tests.service.test_main import finished, greeting, process
 from tests.service.tiny_models import publish, timeseries_model
@@ -22,7 +23,7 @@ MODEL = timeseries_model()
 
 def reason(folder: Path) -> str:
     """Why the one version of the one model is refused."""
-    repository = Repository(folder)
+    repository = Repository(folder, batcher_of)
     repository.discover()
     asyncio.run(repository.load())
     found = repository.version_of("timeseries", "1")
@@ -98,7 +99,7 @@ def test_nothing_served_is_warned_about_once(tmp_path: Path, has_model: bool) ->
     """After loading, with the reason."""
     if has_model:
         publish(tmp_path, "timeseries", "1", b"nonsense")
-    repository = Repository(tmp_path)
+    repository = Repository(tmp_path, batcher_of)
     with structlog.testing.capture_logs() as lines:
         repository.discover()
         asyncio.run(repository.load())

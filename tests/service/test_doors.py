@@ -99,7 +99,7 @@ def test_deadline_that_is_met_changes_nothing(client: Client, value: str) -> Non
 
 def test_deadline_that_passes_is_told(repository: Path) -> None:
     """504, while the body of the request has long been there."""
-    with running(Settings(model_repository=repository)) as service:
+    with running(Settings(model_repository=repository, max_queue_size=20_000)) as service:
         bodies = [{"sequences": [SERIES] * 256} for _ in range(40)]
         answers = service.post_together(
             "/predict/timeseries/batch",

@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.metrics import Unmetered
 from service.request_log import RequestLog
 from service.settings import Settings
 from tests.service.client import Client, running
@@ -50,10 +51,12 @@ def test_everything_is_described(document: dict[str, Any]) -> None:
         assert all(one.get("description") for one in operation.get("parameters", []) if one["in"] == "query")
         for status, response in operation["responses"].items():
             assert response["description"]
-            assert list(response["content"]) == ["application/json" if status == "200" else "application/problem+json"]
+            given = METRICS_TYPES if path == "/metrics" else ["application/json"]
+            assert list(response["content"]) == (given if status == "200" else ["application/problem+json"])
         if path.startswith("/predict"):
             assert {"400", "404", "413", "415", "503"} <= operation["responses"].keys()
-            assert [one["name"] for one in operation["parameters"]] == ["attention", "label", "model", "version"]
+            query = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
+            assert query == ["attention", "label", "model", "version"]
             assert operation["requestBody"]["content"]["application/json"]["examples"]
     media_types = operations(document)["/predict/image"]["requestBody"]["content"].keys()
     assert media_types == {"image/*", "multipart/form-data", "application/json"}
@@ -76,7 +79,7 @@ def broken_client(client: Client) -> Client:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise KeyError("a bug")
 
-    return Client(RequestLog(broken), client.portal)
+    return Client(RequestLog(broken, Unmetered()), client.portal)
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +134,9 @@ BODIES: dict[str, Any] = {
     "/predict/image": {"image": PIXEL},
     "/predict/image/batch": {"images": [PIXEL, PIXEL]},
 }
+METRICS_TYPES = ["text/plain", "application/openmetrics-text"]
 READ = {"/models": "/models", "/models/{name}": "/models/image", "/models/{name}/samples": "/models/image/samples"}
-ASKED = {path: path for path in (*BODIES, "/v2/health/live", "/v2/health/ready")} | READ
+ASKED = {path: path for path in (*BODIES, "/v2/health/live", "/v2/health/ready", "/metrics")} | READ
 # What provokes each status on a path that takes a body, and on one that does not.
 WITH_BODY: dict[int, dict[str, Any]] = {
     200: {},
@@ -152,7 +156,7 @@ WITHOUT_BODY: dict[int, dict[str, Any]] = {status: WITH_BODY[status] for status 
 PROVOKED: dict[tuple[str, int], dict[str, Any]] = {
     **{(path, status): {"json": body, **how} for path, body in BODIES.items() for status, how in WITH_BODY.items()},
     **{(path, status): how for path in ASKED if path not in BODIES for status, how in WITHOUT_BODY.items()},
-    **{(path, 401): {} for path in READ},
+    **{(path, 401): {} for path in (*READ, "/metrics")},
     ("/models/{name}", 404): {"params": {"version": "9"}},
     ("/models/{name}/samples", 404): {"params": {"version": "9"}},
     ("/models/{name}/samples", 503): {},
@@ -180,7 +184,11 @@ def test_answers_are_as_documented(
     response = service.request(method, ASKED[path], **PROVOKED[path, status])
 
     assert response.status_code == status
-    assert list(operations(document)[path]["responses"][str(status)]["content"]) == [response.headers["content-type"]]
+    given = response.headers["content-type"].partition(";")[0]
+    assert given in operations(document)[path]["responses"][str(status)]["content"]
+    if given == "text/plain":
+        return
+    assert len(operations(document)[path]["responses"][str(status)]["content"]) == 1
     jsonschema.validate(response.json(), schema(document, operations(document)[path], status))
     assert status == 200 or response.json()["status"] == status
 

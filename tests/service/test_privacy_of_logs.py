@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from service.app import create_app
+from service.exchange import with_request
 from service.settings import Settings
 from tests.service.test_logs import ROOT
 from tests.service.test_request_log import call
@@ -62,7 +63,7 @@ def test_only_our_own_loggers_follow_the_setting(level: str) -> None:
 def test_trace_is_bound_where_it_is_printable(tmp_path: Path, given: bytes, is_bound: bool) -> None:
     """In a log line it may reach a terminal."""
     app = create_app(Settings(model_repository=tmp_path))
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+    with structlog.testing.capture_logs([with_request]) as lines:
         call(app, "/nope", b"", [(b"traceparent", given)])
 
     assert [line.get("traceparent") for line in lines] == [given.decode() if is_bound else None]

@@ -8,6 +8,7 @@ import pytest
 
 from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.repository import Repository
+from tests.service.batching import batcher_of
 from tests.service.tiny_models import image_model, publish, timeseries_model
 
 MODEL = timeseries_model()
@@ -15,7 +16,7 @@ MODEL = timeseries_model()
 
 def loaded(folder: Path) -> Repository:
     """The repository with everything loaded or refused."""
-    repository = Repository(folder)
+    repository = Repository(folder, batcher_of)
     repository.discover()
     asyncio.run(repository.load())
     return repository
@@ -83,7 +84,7 @@ def test_other_models_are_served_beside_a_refused_one(tmp_path: Path) -> None:
 def test_nothing_is_handed_out_before_it_is_loaded(tmp_path: Path) -> None:
     """Found and not loaded: try again."""
     publish(tmp_path, "timeseries", "1", MODEL)
-    repository = Repository(tmp_path)
+    repository = Repository(tmp_path, batcher_of)
     repository.discover()
 
     assert not repository.is_ready

@@ -8,6 +8,8 @@ import pytest
 import structlog
 
 from service.app import create_app
+from service.exchange import with_request
+from service.metrics import Unmetered
 from service.request_log import RequestLog
 from service.settings import Settings
 from tests.service.client import Client
@@ -35,7 +37,7 @@ def test_ids_differ(client: Client) -> None:
 
 def test_one_access_line_a_request(tmp_path: Path) -> None:
     """Method, path without its query, status, duration and ids, and nothing of the input."""
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+    with structlog.testing.capture_logs([with_request]) as lines:
         fresh = create_app(Settings(model_repository=tmp_path))
         call(fresh, "/predict/timeseries", b"label=secret", [(b"x-request-id", b"abc"), (b"traceparent", b"00-1-2-01")])
 
@@ -58,8 +60,8 @@ def test_bug_is_logged_and_told_without_its_inside() -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise KeyError("/secret/path")
 
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
-        sent = call(RequestLog(broken), "/x", b"", [])
+    with structlog.testing.capture_logs([with_request]) as lines:
+        sent = call(RequestLog(broken, Unmetered()), "/x", b"", [])
 
     assert sent[0]["status"] == 500
     assert (b"content-type", b"application/problem+json") in sent[0]["headers"]

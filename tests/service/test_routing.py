@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from service.front import Front
 from service.request_body import BodyReader
 from service.request_log import RequestLog
 from service.routing import LeanRoute
@@ -16,7 +17,8 @@ from tests.service.conftest import SERIES
 def routes(client: Client) -> list[Any]:
     """The application's own routes."""
     assert isinstance(client.app, RequestLog)
-    application = client.app._app
+    assert isinstance(client.app._app, Front)
+    application = client.app._app._app
     assert isinstance(application, FastAPI)
     return list(application.router.routes)
 
@@ -36,6 +38,7 @@ def test_all_documented_routes_are_lean(client: Client) -> None:
         "/v2/health/live",
         "/v2/health/ready",
         "/openapi.json",
+        "/metrics",
     }
     assert {getattr(route, "path", None) for route in routes(client)} == paths
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from models.contract import ContractError
 from service.session import GraphError, Session
-from tests.service.tiny_models import expected_timeseries, image_model, timeseries_model
+from tests.service.tiny_models import expected_timeseries, timeseries_model
 
 
 def test_only_the_outputs_asked_for_are_fetched() -> None:
@@ -23,16 +23,6 @@ def test_only_the_outputs_asked_for_are_fetched() -> None:
     assert list(tensors) == ["attention", "probabilities"]
     for row, weights in zip(rows, tensors["attention"], strict=True):
         np.testing.assert_allclose(weights, expected_timeseries(row)["attention"], rtol=1e-5)
-
-
-@pytest.mark.parametrize("count", [1, 31, 32, 33, 65])
-def test_slices_keep_the_rows_in_order(count: int) -> None:
-    """Whatever the number of rows, each comes back once and in its place."""
-    rows = np.arange(count * 64, dtype=np.uint8).reshape(count, 8, 8, 1)
-
-    tensors = Session(image_model()).run(rows, ["attention"])
-
-    np.testing.assert_array_equal(tensors["attention"], rows)
 
 
 def test_shapes_come_from_the_graph() -> None:

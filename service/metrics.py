@@ -1,0 +1,197 @@
+"""Every Prometheus series of the service, named in one place; each is the sum over all workers."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.values import MutexValue, ValueClass
+
+from models.answer import Outputs
+from service.metrics_directory import DIRECTORY_VARIABLE
+
+SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
+RATIOS = tuple(step / 20 for step in range(1, 21))
+OF_MODEL = ("model", "version")
+
+# Several workers have no series of when a count began; one worker then has none either.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """What this process counts, and the text for Prometheus. One of it in a process: where there are several workers,
+    their files are named after the process.
+    """
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self._requests = Counter(
+            "heed_requests_total", "Requests answered.", (*OF_MODEL, "route", "outcome"), registry=own
+        )
+        self._queue_length = Gauge(
+            "heed_queue_length", "Inputs that wait for a run.", multiprocess_mode="livesum", registry=own
+        )
+        self._of_models = _Histograms(own)
+        self._count_by_labels: dict[tuple[str, str, str, str], Callable[[], None]] = {}
+        self._directory = _workers_directory()
+        self._exposed = own if self._directory is None else _sum_of_workers(self._directory)
+        # A process of the same number may have ended here before, and left its last length.
+        self.queue_length(0)
+
+    def of_model(self, name: str, version: str) -> "ModelMetrics":
+        """The series of one version of a model."""
+        return ModelMetrics(self._of_models, name, version)
+
+    def count_request(self, route: str, outcome: str, model: str = "", version: str = "") -> None:
+        """One more answer. `route` is a path's template, never the path itself; `outcome` is "ok", or the word of the
+        problem: each combination is a series that stays.
+        """
+        labels = (model, version, route, outcome)
+        count = self._count_by_labels.get(labels)
+        if count is None:
+            count = self._count_by_labels[labels] = self._requests.labels(*labels).inc
+        count()
+
+    def queue_length(self, waiting: int) -> None:
+        """How many inputs wait in this worker now."""
+        self._queue_length.set(waiting)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All series as text, and its content type: OpenMetrics where the Accept header asks for it."""
+        if self._directory is not None:
+            _forget_queues_of_the_dead(self._directory)
+        encode, content_type = choose_encoder(accept)
+        return encode(self._exposed), content_type
+
+
+class _Histograms:
+    """What is observed of every model."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        histogram = partial(Histogram, registry=registry)
+        self.queue = histogram("heed_queue_seconds", "Time that an input waits for its run.", OF_MODEL, buckets=SECONDS)
+        self.session = histogram("heed_session_seconds", "Time of one run of the graph.", OF_MODEL, buckets=SECONDS)
+        self.encode = histogram("heed_encode_seconds", "Time to write an answer.", OF_MODEL, buckets=SECONDS)
+        self.batch = histogram("heed_batch_size", "Rows of one run of the graph.", OF_MODEL, buckets=ROWS)
+        self.entropy = histogram(
+            "heed_attention_entropy_ratio",
+            "Entropy of attention weights divided by its largest: 0 is one place, 1 is evenly.",
+            (*OF_MODEL, "attention"),
+            buckets=RATIOS,
+        )
+
+
+class ModelMetrics:
+    """The series of one version of a model, bound once."""
+
+    def __init__(self, histograms: _Histograms, name: str, version: str) -> None:
+        self.name = name
+        self.version = version
+        self._observe_queue = histograms.queue.labels(name, version).observe
+        self._observe_session = histograms.session.labels(name, version).observe
+        self._observe_encode = histograms.encode.labels(name, version).observe
+        self._observe_batch = histograms.batch.labels(name, version).observe
+        self._entropy_of = partial(histograms.entropy.labels, name, version)
+        self._observe_entropy: dict[str, Callable[[float], None]] = {}
+
+    def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
+        """The graph ran once, with that many rows; attention is looked at where it was fetched."""
+        self._observe_batch(rows)
+        self._observe_session(seconds)
+        for attention, ratios in outputs.entropy_ratios():
+            self.looked(attention, ratios.tolist())
+
+    def queued(self, seconds: float) -> None:
+        """An input's run began after that time."""
+        self._observe_queue(seconds)
+
+    def encoded(self, seconds: float) -> None:
+        """An answer was written in that time."""
+        self._observe_encode(seconds)
+
+    def looked(self, attention: str, ratios: Sequence[float]) -> None:
+        """Entropy ratios of one attention output, one for each row."""
+        observe = self._observe_entropy.get(attention)
+        if observe is None:
+            observe = self._observe_entropy[attention] = self._entropy_of(attention).observe
+        for ratio in ratios:
+            if not math.isnan(ratio):  # it would make the sum NaN for ever
+                observe(ratio)
+
+
+class Unmetered(Metrics):
+    """In the place of Metrics where they are turned off: counts nothing, says nothing."""
+
+    def __init__(self) -> None:
+        pass  # Nothing of Metrics is made: its series would be shown, empty, and its files written.
+
+    def of_model(self, name: str, version: str) -> ModelMetrics:
+        """It has its name, and counts nothing."""
+        return _UnmeteredModel(name, version)
+
+    def count_request(self, route: str, outcome: str, model: str = "", version: str = "") -> None:
+        """Nothing."""
+
+    def queue_length(self, waiting: int) -> None:
+        """Nothing."""
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """No series."""
+        encode, content_type = choose_encoder(accept)
+        return encode(CollectorRegistry()), content_type
+
+
+class _UnmeteredModel(ModelMetrics):
+    def __init__(self, name: str, version: str) -> None:
+        self.name = name
+        self.version = version
+
+    def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
+        pass
+
+    def queued(self, seconds: float) -> None:
+        pass
+
+    def encoded(self, seconds: float) -> None:
+        pass
+
+    def looked(self, attention: str, ratios: Sequence[float]) -> None:
+        pass
+
+
+def _workers_directory() -> Path | None:
+    # The library has decided when it was imported; the environment of now may say otherwise.
+    return None if ValueClass is MutexValue else Path(os.environ[DIRECTORY_VARIABLE])
+
+
+def _sum_of_workers(directory: Path) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
+    return registry
+
+
+def _forget_queues_of_the_dead(directory: Path) -> None:
+    """Who ended waits for nothing; what it counted stays. Its two files of counts stay too, a few dozen KB which every
+    scrape reads in a millisecond: a service whose workers died by the hundred should be started anew.
+    """
+    for file in directory.glob("gauge_live*.db"):
+        process_id = int(file.stem.rpartition("_")[2])
+        if not _is_alive(process_id):
+            with suppress(FileNotFoundError):  # another worker is asked at the same time
+                mark_process_dead(process_id, str(directory))  # type: ignore[no-untyped-call]
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,20 @@
+"""The id of a request: the caller's own where it is sane, else a new one."""
+
+import random
+import re
+
+from starlette.types import Scope
+
+HEADER = b"x-request-id"
+SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+
+
+def request_id(scope: Scope) -> bytes:
+    """The caller's id where it is 1 to 128 printable ASCII characters, else a new one."""
+    given = [value for name, value in scope["headers"] if name == HEADER]
+    return given[0] if len(given) == 1 and SANE_ID.fullmatch(given[0]) else new_request_id()
+
+
+def new_request_id() -> bytes:
+    """An id that no other request has. It need not be hard to guess, and costs no system call."""
+    return b"%032x" % random.getrandbits(128)
