@@ -19,6 +19,7 @@ from benchmarks.pictures import measure_pictures
 from benchmarks.plan import Plan
 from benchmarks.ratios import ratios
 from benchmarks.report import Results, report
+from benchmarks.steps import measure_steps
 from benchmarks.targets import Claim, Figure
 from benchmarks.upkeep import measure_upkeep
 
@@ -29,7 +30,7 @@ EXPERIMENTS: dict[str, Callable[[Plan], dict[Claim, Figure]]] = {
     "amounts": measure_amounts,
     "upkeep": measure_upkeep,
 }
-PARTS = ("comparison", *EXPERIMENTS, "features")
+PARTS = ("comparison", *EXPERIMENTS, "features", "steps")
 
 
 def main() -> None:
@@ -62,10 +63,15 @@ def _measure(plan: Plan, contestants: list[Contestant], parts: list[str]) -> Res
         results.costs = measure_features(plan)
         return claims(results.costs)
 
+    def go_step_by_step() -> dict[Claim, Figure]:
+        results.steps = measure_steps(plan)
+        return {}
+
     measures: dict[str, Callable[[], dict[Claim, Figure]]] = {
         "comparison": compare_all,
         **{name: partial(measure, plan) for name, measure in EXPERIMENTS.items()},
         "features": weigh_features,
+        "steps": go_step_by_step,
     }
     for part in [part for part in PARTS if part in parts]:
         print(f"Measuring {part}", file=sys.stderr, flush=True)

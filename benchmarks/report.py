@@ -1,7 +1,7 @@
 """The results of one run as Markdown."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from benchmarks.features import Cost
 from benchmarks.load import Load
 from benchmarks.machine import machine, versions
 from benchmarks.plan import Plan
+from benchmarks.steps import OTHER_WAYS, STEPS, Pace
 from benchmarks.targets import TARGETS, Claim, Figure, Figures
 
 
@@ -22,6 +23,7 @@ class Results:
     comparison: Comparison | None = None
     figures: dict[Claim, Figure] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
+    steps: Mapping[str, Pace] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -34,6 +36,8 @@ def report(plan: Plan, contestants: Sequence[Contestant], results: Results) -> s
         parts += [_loads(results.comparison, contestants, workers) for workers in plan.worker_counts]
     if results.costs:
         parts.append(_costs(results.costs))
+    if results.steps:
+        parts.append(_steps(results.steps))
     if results.failures:
         rows = [(part, reason.splitlines()[0]) for part, reason in results.failures.items()]
         parts.append("## Parts that failed\n\n" + _table(("part", "reason"), rows))
@@ -112,6 +116,29 @@ def _cost(cost: Cost) -> Sequence[str]:
     with_it, without = (statistics.median(rates) for rates in zip(*cost.pairs, strict=True))
     low, high = cost.quartiles
     return cost.feature, f"{with_it:,.0f}", f"{without:,.0f}", f"{cost.share:.1%}", f"{low:.1%} to {high:.1%}"
+
+
+def _steps(paces: Mapping[str, Pace]) -> str:
+    told = (
+        "One process, time series, c=32; each step does what the one above it does, and more. The time is that of one "
+        "core, for one request."
+    )
+    before = [0.0, *(paces[step.stage].microseconds for step in STEPS)]
+    rows = [
+        (step.adds, *_paced(paces[step.stage]), f"{paces[step.stage].microseconds - earlier:+.0f}")
+        for step, earlier in zip(STEPS, before, strict=False)
+    ]
+    whole = paces[STEPS[-1].stage].microseconds
+    others = [
+        (f"*instead:* {step.adds}", *_paced(paces[step.stage]), f"{paces[step.stage].microseconds - whole:+.0f}")
+        for step in OTHER_WAYS
+    ]
+    table = _table(("step", "requests a second", "p99, ms", "µs", "µs more"), [*rows, *others])
+    return f"## The way of a request\n\n{told}\n\n{table}"
+
+
+def _paced(pace: Pace) -> tuple[str, str, str]:
+    return f"{pace.per_second:,.0f}", f"{pace.p99_ms:.2f}", f"{pace.microseconds:.0f}"
 
 
 def _settings(contestants: Sequence[Contestant]) -> str:

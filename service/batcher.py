@@ -62,6 +62,7 @@ class Batching:
 class _Waiting:
     """Rows of one request, which stay together, and who waits for them."""
 
+    key: Key
     rows: Tensor
     done: "asyncio.Future[list[Row]]"
     timing: Timing
@@ -107,13 +108,33 @@ class Batcher:
         """
         self._admission.enter(len(inputs))
         if len(inputs) == 1:
-            return await self._queued(inputs[0][np.newaxis], outputs, timing)
+            return (await self._answered([self._queued(inputs[0][np.newaxis], outputs, timing)]))[0]
         slices = list(self._slices(inputs))
         waiting = [self._queued(np.stack([inputs[it] for it in indices]), outputs, timing) for indices in slices]
         rows: dict[int, Row] = {}
-        for indices, done in zip(slices, await asyncio.gather(*waiting), strict=True):
+        for indices, done in zip(slices, await self._answered(waiting), strict=True):
             rows |= zip(indices, done, strict=True)
         return [rows[index] for index in range(len(inputs))]
+
+    async def _answered(self, waiting: "list[_Waiting]") -> list[list[Row]]:
+        try:
+            if len(waiting) == 1:
+                return [await waiting[0].done]
+            return await asyncio.gather(*[one.done for one in waiting])
+        except BaseException:
+            # The caller gave up, or one of its runs failed: it waits for none of them, and its places are free.
+            for one in waiting:
+                self._withdraw(one)
+            raise
+
+    def _withdraw(self, one: "_Waiting") -> None:
+        one.done.cancel()
+        queue = self._queues.get(one.key)
+        if queue and one in queue:
+            queue.remove(one)
+            self._admission.leave(len(one.rows))
+            if not queue:
+                del self._queues[one.key]
 
     def _slices(self, inputs: Sequence[Tensor]) -> Iterator[list[int]]:
         """The indices of the inputs, those of one shape together: only they fit into one tensor."""
@@ -125,11 +146,11 @@ class Batcher:
             for start in range(0, len(indices), most):
                 yield indices[start : start + most]
 
-    def _queued(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> "asyncio.Future[list[Row]]":
+    def _queued(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> "_Waiting":
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows, self._loop.create_future(), timing, time.perf_counter())
         key = (rows.shape[1:], outputs)
+        waiting = _Waiting(key, rows, self._loop.create_future(), timing, time.perf_counter())
         queue = self._queues.get(key)
         if queue is None:
             self._queues[key] = deque((waiting,))
@@ -141,7 +162,7 @@ class Batcher:
             self._take()
         elif self._next is None or has_delay:
             self._plan()
-        return waiting.done
+        return waiting
 
     def _plan(self) -> None:
         """The next batch is taken in the next turn of the loop, or once the first of its kind has waited its time."""
@@ -208,8 +229,7 @@ class Batcher:
                 one.done.cancel()
         except Exception as error:  # noqa: BLE001  # as above
             self._fail(batch, key, error)
-        if self._next is None:
-            self._plan()
+        self._plan()
 
     def _timed(self, rows: Tensor, outputs: tuple[str, ...]) -> "_Run":
         started = time.perf_counter()

@@ -14,7 +14,8 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a part of the answer."""
-        if message["type"] == "http.response.start" and self._head is None and not self.response_started:
+        if message["type"] == "http.response.start" and not self.response_started:
+            # In the place of one that is kept, where the application failed between head and body.
             self._head = message
             return
         head, self._head = self._head, None
@@ -44,7 +45,8 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         self.transport.write(b"".join(parts))
         self.message_event.set()
-        if not self.keep_alive:
+        # While the rest of a body is on its way, the protocol closes: more gently, so that this answer is not lost.
+        if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()
 

@@ -26,6 +26,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _is_draining = False
+    # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
+    _running: RequestResponseCycle | None = None
     _task: asyncio.Task[None] | None = None
     _is_refused = False
     # What is sent once all requests that came whole are answered; None while the connection goes on.
@@ -48,13 +50,14 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits for an answer is gone: neither decoding nor a run is done for it any more."""
         super().connection_lost(exc)
-        if self._task is not None and not self.cycle.response_complete:
+        if self._task is not None and self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
             self._task.cancel(GONE)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
         cycle.scope["state"][STATE] = Exchange(self.loop)
-        if self._admission.is_full:
+        if self._admission.is_full and not cycle.scope["path"].endswith(PROBES):
             self._is_refused = True
             self._start(cycle, app)
         elif cycle.scope["path"].endswith(PROBES):
@@ -63,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._admission.begin(partial(self._start, cycle, app))
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
         self._task = task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -91,8 +95,12 @@ class HttpProtocol(HttpToolsProtocol):
         """End the request; what follows is the next one's head."""
         self._head_bytes = 0
         super().on_message_complete()
-        # Also where it was answered before, which uvicorn does not note.
+        # Also where it was answered before, which uvicorn does not note, nor that the connection is idle from now on.
         self.cycle.more_body = False
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say the last words."""
@@ -103,9 +111,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_refused:
             self._is_refused = False
             self._pause()
-        if self.cycle.more_body and not self.pipeline:
+        if self.cycle.response_complete and self.cycle.more_body:
             # Answered before its body was whole. The rest is read, for a time, so that the client can read the answer.
-            self.loop.call_later(LINGERING_SECONDS, self._close_if_lingering, self.cycle)
+            if not self.cycle.keep_alive:
+                self._last_words = b""
+                self._close()
+            else:
+                self.loop.call_later(LINGERING_SECONDS, self._close_if_lingering, self.cycle)
 
     def _pause(self) -> None:
         """Who is refused and asks again at once, though told when to, is heard a little later."""
@@ -155,8 +167,17 @@ class HttpProtocol(HttpToolsProtocol):
         return False
 
     def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(self._last_words or b"")
+        """Say the last words and listen to nothing any more. What the client sent meanwhile is taken off the wire for a
+        time: where some of it is left when a connection closes, the system resets it, and the last words are lost.
+        """
+        if self.transport.is_closing():
+            return
+        self.transport.write(self._last_words or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self.loop.call_later(LINGERING_SECONDS, self.transport.close)
+        else:
             self.transport.close()
 
     def _close_if_idle(self) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ CONTRACT = Contract.model_validate(
 WRONG_SIZES: dict[str, Callable[[Tensor], Tensor]] = {
     "lacks a row": lambda rows: rows[:-1],
     "has a row too many": lambda rows: np.concatenate([rows, rows[-1:]]),
-    "has no rows": lambda rows: np.float32(rows.sum()),
+    "has no rows": lambda rows: np.asarray(rows.sum()),
 }
 MISHAPS = ("raises", *WRONG_SIZES)
 
@@ -134,21 +135,13 @@ class LateExecutor(Executor):
     def __init__(self) -> None:
         self._late: list[Callable[[], None]] = []
 
-    @property
-    def late(self) -> int:
-        """How many results are still to be handed over."""
-        return len(self._late)
-
     def submit(self, run: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
         """Begin a run."""
         job: Future[Any] = Future()
         try:
-            result = run(*arguments, **named)
+            self._late.append(partial(job.set_result, run(*arguments, **named)))
         except ArithmeticError as error:
-            failure = error
-            self._late.append(lambda: job.set_exception(failure))
-        else:
-            self._late.append(lambda: job.set_result(result))
+            self._late.append(partial(job.set_exception, error))
         return job
 
     def hand_over(self, which: int = 0) -> bool:
@@ -170,6 +163,15 @@ def call(
     """Somebody who asks for inputs of these numbers. They queue in the next turn of the loop."""
     inputs = [input_of(number, length) for number in numbers]
     return asyncio.get_running_loop().create_task(batcher.run(inputs, outputs, Timing()))
+
+
+def begin(admission: Admission, batcher: Batcher, *numbers: int) -> None:
+    """As `call`, let in as requests are."""
+
+    def start() -> None:
+        call(batcher, *numbers)
+
+    admission.begin(start)
 
 
 def told(rows: Sequence[Row]) -> list[dict[str, list[float]]]:
@@ -219,6 +221,8 @@ class Turns:
 
 
 Step = Call | GiveUp | End | Turns
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the runs are, and how many rows of each length one of them may have at most."""
@@ -239,8 +243,7 @@ class Caller:
 
     def answer(self) -> list[dict[str, list[float]]]:
         """What they have to be told."""
-        lengths = zip(self.numbers, self.call.lengths, strict=True)
-        return [expected(number, length, self.call.outputs) for number, length in lengths]
+        return [expected(*one, self.call.outputs) for one in zip(self.numbers, self.call.lengths, strict=True)]
 
     def give_up(self, runs: int) -> None:
         """Wait no longer, unless already answered."""
@@ -294,13 +297,16 @@ class Crowd:
         if asked.poison is not None:
             numbers[asked.poison % len(numbers)] *= -1
         inputs = [input_of(number, length) for number, length in zip(numbers, asked.lengths, strict=True)]
+        self._admission.begin(partial(self._begin, asked, inputs, tuple(numbers)))
+
+    def _begin(self, asked: Call, inputs: Sequence[Tensor], numbers: tuple[int, ...]) -> None:
         task = asyncio.get_running_loop().create_task(self._batcher.run(inputs, asked.outputs, Timing()))
-        self.callers.append(Caller(asked, tuple(numbers), task))
+        self.callers.append(Caller(asked, numbers, task))
 
     def _end(self, run: int) -> bool:
         return isinstance(self._executor, LateExecutor) and self._executor.hand_over(run)
 
     async def _settle(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (ended := self._end(0)) or self._admission.waiting or not all(one.task.done() for one in self.callers):
-                await asyncio.sleep(0 if ended else 0.0005)
+            while self._end(0) or self._admission.waiting or not all(one.task.done() for one in self.callers):
+                await turns(1)

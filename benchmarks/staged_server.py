@@ -1,0 +1,170 @@
+"""One process that does a part of Heed's work, or all of it in another way: `-m benchmarks.staged_server STAGE`."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Before Heed's own protocol takes its place.
+UVICORN_CYCLE = httptools_impl.RequestResponseCycle
+
+from service.admission import ADMISSION, Admission  # noqa: E402  # see above
+from service.app import create_app  # noqa: E402
+from service.deadline import Deadlines  # noqa: E402
+from service.front import Front  # noqa: E402
+from service.http_protocol import HttpProtocol  # noqa: E402
+from service.logs import configure_logging  # noqa: E402
+from service.metrics import Metrics, Unmetered  # noqa: E402
+from service.request_body import BodyReader  # noqa: E402
+from service.request_log import RequestLog  # noqa: E402
+from service.routing import Document, Doors, LeanRoute, Received  # noqa: E402
+from service.session import Session  # noqa: E402
+from service.settings import Settings  # noqa: E402
+from service.validation import SequenceBody, validated  # noqa: E402
+
+PATH = "/predict/timeseries"
+# About as long as a real answer, so that writing it costs the same.
+ANSWER: Document = {"weights": [round(0.0123 * number, 6) for number in range(60)]}
+BODY = orjson.dumps(ANSWER)
+HEAD = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+
+
+async def constant(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same bytes for every request."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": HEAD})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def without_body() -> Document:
+    """A route that takes none."""
+    return ANSWER
+
+
+async def with_body(received: Received) -> Document:
+    """A route that reads it."""
+    return ANSWER
+
+
+async def with_validation(received: Received) -> Document:
+    """… and holds it against its schema."""
+    validated(SequenceBody, received.content)
+    return ANSWER
+
+
+async def with_tensor(received: Received) -> Document:
+    """… and makes it a tensor."""
+    np.array(validated(SequenceBody, received.content).sequence, np.float32)
+    return ANSWER
+
+
+def _part(endpoint: Callable[..., Any] | None) -> ASGIApp:
+    """What stands around an endpoint, and the endpoint."""
+    if endpoint is None:
+        return RequestLog(constant, Unmetered())
+    doors = Doors(Admission(512), Deadlines(30_000), BodyReader(2**24))
+    route = LeanRoute(PATH, endpoint, doors=doors, methods=["POST"], response_model=None)
+    return RequestLog(Front(constant, [route]), Unmetered())
+
+
+class _InThread(Session):
+    """Every run takes the way to a thread."""
+
+    def __init__(self, model: bytes) -> None:
+        super().__init__(model)
+        self.pace = replace(self.pace, seconds={rows: it + 1 for rows, it in self.pace.seconds.items()})
+
+
+def _past_the_front(app: Any) -> ASGIApp:
+    """FastAPI's and Starlette's stack in front of the router, instead of Front."""
+    behind: FastAPI = app._app._app
+    return RequestLog(behind, Metrics())
+
+
+def _settings(**changes: Any) -> Settings:
+    return Settings(workers=1, **changes)
+
+
+STAGES: dict[str, Callable[[], ASGIApp]] = {
+    "parser": lambda: constant,
+    "connection": lambda: constant,
+    "log": lambda: _part(None),
+    "route": lambda: _part(without_body),
+    "body": lambda: _part(with_body),
+    "validation": lambda: _part(with_validation),
+    "tensor": lambda: _part(with_tensor),
+    "unmetered": lambda: create_app(_settings(metrics=False)),
+    "whole": lambda: create_app(_settings()),
+    "fastapi-stack": lambda: _past_the_front(create_app(_settings())),
+    "thread": lambda: create_app(_settings(), _InThread),
+    "alone": lambda: create_app(_settings(max_batch_size=1)),
+    "two-pieces": lambda: create_app(_settings()),
+    "collector": lambda: create_app(_settings()),
+    "access-log": lambda: create_app(_settings()),
+}
+
+
+class _WithLifespan:
+    """Answers the lifespan of a part that has none; a whole application has its own."""
+
+    def __init__(self, app: ASGIApp, stage: str) -> None:
+        self._app = app
+        self._is_part = stage in ("parser", "connection", "log", "route", "body", "validation", "tensor")
+        self._is_collected = stage == "collector"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" or not self._is_part:
+            if self._is_collected and gc.get_threshold()[0] > 700:
+                gc.unfreeze()
+                gc.set_threshold(700, 10, 10)
+            await self._app(scope, receive, send)
+            return
+        async with _frozen():
+            await receive()
+            scope["state"][ADMISSION] = Admission(512)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+@contextlib.asynccontextmanager
+async def _frozen() -> AsyncIterator[None]:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    yield
+    await asyncio.sleep(0)
+
+
+def main() -> None:
+    """Serve until SIGINT."""
+    stage = sys.argv[1]
+    configure_logging("info" if stage == "access-log" else "warning")
+    if stage in ("parser", "two-pieces"):
+        httptools_impl.RequestResponseCycle = UVICORN_CYCLE  # type: ignore[misc]  # a class is assigned on purpose
+    uvicorn.run(
+        _WithLifespan(STAGES[stage](), stage),
+        port=int(os.environ["HEED_PORT"]),
+        http=HttpToolsProtocol if stage == "parser" else HttpProtocol,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    main()

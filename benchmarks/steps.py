@@ -1,0 +1,87 @@
+"""The way of a request, step by step: what one process answers when it does only so much of it."""
+
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.load import drive
+from benchmarks.plan import Plan
+from benchmarks.processes import free_port, running
+from benchmarks.questions import series_questions
+
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of the staged server, and what it adds to the one before it."""
+
+    stage: str
+    adds: str
+
+
+STEPS = (
+    Step("parser", "event loop and parser: uvicorn, uvloop, httptools, a constant answer"),
+    Step("connection", "Heed's connection: limits, turns, an answer in one piece"),
+    Step("log", "request id, access line (not written), what is known of the request"),
+    Step("route", "front and lean route: path, method, query, Accept, the answer's JSON"),
+    Step("body", "reading the body, deadline, queue limit, Server-Timing"),
+    Step("validation", "pydantic on the body's bytes"),
+    Step("tensor", "the lists as a tensor"),
+    Step("unmetered", "queue, run, answer: the whole service without metrics"),
+    Step("whole", "metrics: the service as it comes, access log off"),
+)
+OTHER_WAYS = (
+    Step("fastapi-stack", "FastAPI's and Starlette's stack in front of the router, not Front"),
+    Step("thread", "every run in a thread"),
+    Step("alone", "no batches: every input a run of its own"),
+    Step("two-pieces", "head and body of an answer written one after the other"),
+    Step("collector", "garbage collection as Python comes"),
+    Step("access-log", "access log on, into a file"),
+)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Of one stage: requests a second, and the latencies; medians of the rounds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def microseconds(self) -> float:
+        """Of the process's time, for one request."""
+        return 1e6 / self.per_second
+
+
+def measure_steps(plan: Plan) -> Mapping[str, Pace]:
+    """Every stage, one process, the stages in turn."""
+    loads: dict[str, list[Pace]] = {step.stage: [] for step in (*STEPS, *OTHER_WAYS)}
+    for _ in range(plan.rounds):
+        for stage, paces in loads.items():
+            paces.append(_pace(plan, stage))
+            print(f"step {stage}: {paces[-1].per_second:,.0f}/s", file=sys.stderr, flush=True)
+    return {stage: _median(paces) for stage, paces in loads.items()}
+
+
+def _pace(plan: Plan, stage: str) -> Pace:
+    port = free_port()
+    environment = {"HEED_PORT": str(port), "HEED_MODEL_REPOSITORY": str(plan.repository)}
+    questions = series_questions(plan.repository)
+    ready = questions[0].at(f"http://127.0.0.1:{port}")
+    with running([sys.executable, "-m", "benchmarks.staged_server", stage], environment, port, ready) as it:
+        drive(it.address, questions, CONNECTIONS, plan.warm_up_seconds)
+        load = drive(it.address, questions, CONNECTIONS, max(2, plan.seconds // 2))
+    if load.errors:
+        raise RuntimeError(f"{load.errors} errors at the step {stage}")
+    return Pace(load.per_second, load.p50_ms, load.p99_ms)
+
+
+def _median(paces: Sequence[Pace]) -> Pace:
+    return Pace(
+        statistics.median(it.per_second for it in paces),
+        statistics.median(it.p50_ms for it in paces),
+        statistics.median(it.p99_ms for it in paces),
+    )
