@@ -12,6 +12,8 @@ ADMISSION = "heed_admission"
 PROBES = ("/v2/health/live", "/v2/health/ready")
 # Each costs about a tenth of a millisecond: a probe that comes now is answered after this many, not after a thousand.
 BEGUN_IN_A_TURN = 32
+# Who was refused and asks again at once, though told when to, is heard so much later.
+PAUSE_SECONDS = 0.1
 
 
 class Admission:
@@ -26,7 +28,10 @@ class Admission:
         # How many requests began together, in the turn before this one: they are being read now.
         self.together = 0
         self._begun = 0
+        self._refused = 0
         self._later: deque[Callable[[], None]] = deque()
+        # With the loop's time until which each is held back.
+        self._held_back: deque[tuple[float, Callable[[], None]]] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -60,8 +65,25 @@ class Admission:
             self.waiting += 1
             self._later.append(start)
 
+    def hold_back(self, start: Callable[[], None]) -> None:
+        """Start a request that comes too soon after a refusal a little later."""
+        loop = asyncio.get_running_loop()
+        self._held_back.append((loop.time() + PAUSE_SECONDS, start))
+        if len(self._held_back) == 1:
+            loop.call_later(PAUSE_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._held_back and self._held_back[0][0] <= now:
+            self._held_back.popleft()[1]()
+        if self._held_back:
+            loop.call_later(max(0.001, self._held_back[0][0] - now), self._let_go)
+
     def _next_turn(self) -> None:
-        self.together, self._begun = self._begun, min(BEGUN_IN_A_TURN, len(self._later))
+        # One more for each that was refused: refusals must not crowd out answers.
+        most, self._refused = BEGUN_IN_A_TURN + self._refused, 0
+        self.together, self._begun = self._begun, min(most, len(self._later))
         if self._begun:
             asyncio.get_running_loop().call_soon(self._next_turn)
         for _ in range(self._begun):
@@ -69,4 +91,5 @@ class Admission:
             self._later.popleft()()
 
     def _overloaded(self) -> Overloaded:
+        self._refused += 1
         return Overloaded(f"{self.waiting} inputs wait already, at most {self.capacity} do", {"Retry-After": "1"})

@@ -158,7 +158,8 @@ class Batcher:
             queue.append(waiting)
         has_delay = self._batching.max_queue_delay_seconds > 0
         if self._next is None and not has_delay and self._admission.together == 1:
-            # No other request began with this one: there is nobody to wait for.
+            # No other request began with this one: there is nobody to wait for, but for the rest of its own call.
+            self._admission.together = 0
             self._take()
         elif self._next is None or has_delay:
             self._plan()

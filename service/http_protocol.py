@@ -18,7 +18,6 @@ MAX_HEAD_BYTES = 64 * 1024
 DRAINING_SECONDS = 0.5
 # The rest of a body whose request is answered already is read no longer.
 LINGERING_SECONDS = 5
-PAUSE_SECONDS = 0.1
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -29,6 +28,7 @@ class HttpProtocol(HttpToolsProtocol):
     # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
     _running: RequestResponseCycle | None = None
     _task: asyncio.Task[None] | None = None
+    # The request before was refused for want of a place.
     _is_refused = False
     # What is sent once all requests that came whole are answered; None while the connection goes on.
     _last_words: bytes | None = None
@@ -57,10 +57,17 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
         cycle.scope["state"][STATE] = Exchange(self.loop)
-        if self._admission.is_full and not cycle.scope["path"].endswith(PROBES):
-            self._is_refused = True
+        if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
-        elif cycle.scope["path"].endswith(PROBES):
+        elif self._is_refused:
+            self._is_refused = False
+            self._admission.hold_back(partial(self._begin, cycle, app))
+        else:
+            self._begin(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self._admission.is_full:
+            self._is_refused = True
             self._start(cycle, app)
         else:
             self._admission.begin(partial(self._start, cycle, app))
@@ -108,9 +115,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
             return
         super().on_response_complete()
-        if self._is_refused:
-            self._is_refused = False
-            self._pause()
         if self.cycle.response_complete and self.cycle.more_body:
             # Answered before its body was whole. The rest is read, for a time, so that the client can read the answer.
             if not self.cycle.keep_alive:
@@ -118,16 +122,6 @@ class HttpProtocol(HttpToolsProtocol):
                 self._close()
             else:
                 self.loop.call_later(LINGERING_SECONDS, self._close_if_lingering, self.cycle)
-
-    def _pause(self) -> None:
-        """Who is refused and asks again at once, though told when to, is heard a little later."""
-        if not self.transport.is_closing():
-            self.flow.pause_reading()
-            self.loop.call_later(PAUSE_SECONDS, self._go_on)
-
-    def _go_on(self) -> None:
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
 
     def _close_if_lingering(self, cycle: RequestResponseCycle) -> None:
         if cycle.more_body and not self.transport.is_closing():

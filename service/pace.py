@@ -34,7 +34,7 @@ class Pace:
 
     def batch_rows(self, most: int) -> int:
         """The fewest rows, of those measured, beyond which a row does not become much cheaper; at most `most`.
-        Where the largest batch measured is the best, it may be larger still.
+        Where the largest of MEASURED_ROWS is the best, it may be larger still.
         """
         hop = 0 if self.is_short else HOP_SECONDS
         costs = {rows: (seconds + hop) / rows for rows, seconds in self.seconds.items()}

@@ -411,6 +411,32 @@ def test_full_queue_refuses() -> None:
     assert admission.waiting == 0
 
 
+def test_whoever_gave_up_leaves_the_place_at_once() -> None:
+    """It is free for the next one, though the run that they waited behind still goes on."""
+    session, threads = EchoSession(IN_THREADS), LateExecutor()
+    admission = Admission(2)
+
+    async def act() -> None:
+        batcher = batcher_of("echo", "1", session, executor=threads, admission=admission)
+        waiting = [call(batcher, 1)]
+        await turns()
+        waiting += [call(batcher, 2, 3)]
+        await turns()
+        assert admission.is_full
+        waiting[1].cancel()
+        await turns()
+        waiting += [call(batcher, 4, 5)]
+        await turns()
+        while threads.hand_over():
+            await turns()
+        await asyncio.wait(waiting)
+
+    asyncio.run(act())
+
+    assert session.batches == [(1,), (4, 5)]
+    assert admission.waiting == 0
+
+
 def test_closed_threads_leave_nobody_waiting() -> None:
     """What runs is answered; what waits, for a thread or for its batch, ends with an error."""
     session, threads = HeldSession(IN_THREADS), ThreadPoolExecutor(1)
