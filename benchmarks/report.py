@@ -12,7 +12,7 @@ from benchmarks.features import Cost
 from benchmarks.load import Load
 from benchmarks.machine import machine, versions
 from benchmarks.plan import Plan
-from benchmarks.steps import OTHER_WAYS, STEPS, Pace
+from benchmarks.steps import OTHER_WAYS, STEPS
 from benchmarks.targets import TARGETS, Claim, Figure, Figures
 
 
@@ -23,7 +23,7 @@ class Results:
     comparison: Comparison | None = None
     figures: dict[Claim, Figure] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
-    steps: Mapping[str, Pace] = field(default_factory=dict)
+    steps: Mapping[str, Load] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -118,27 +118,31 @@ def _cost(cost: Cost) -> Sequence[str]:
     return cost.feature, f"{with_it:,.0f}", f"{without:,.0f}", f"{cost.share:.1%}", f"{low:.1%} to {high:.1%}"
 
 
-def _steps(paces: Mapping[str, Pace]) -> str:
+def _steps(loads: Mapping[str, Load]) -> str:
     told = (
         "One process, time series, c=32; each step does what the one above it does, and more. The time is that of one "
         "core, for one request."
     )
-    before = [0.0, *(paces[step.stage].microseconds for step in STEPS)]
+    before = [0.0, *(_microseconds(loads[step.stage]) for step in STEPS)]
     rows = [
-        (step.adds, *_paced(paces[step.stage]), f"{paces[step.stage].microseconds - earlier:+.0f}")
+        (step.adds, *_paced(loads[step.stage]), f"{_microseconds(loads[step.stage]) - earlier:+.0f}")
         for step, earlier in zip(STEPS, before, strict=False)
     ]
-    whole = paces[STEPS[-1].stage].microseconds
+    whole = _microseconds(loads[STEPS[-1].stage])
     others = [
-        (f"*instead:* {step.adds}", *_paced(paces[step.stage]), f"{paces[step.stage].microseconds - whole:+.0f}")
+        (f"*instead:* {step.adds}", *_paced(loads[step.stage]), f"{_microseconds(loads[step.stage]) - whole:+.0f}")
         for step in OTHER_WAYS
     ]
     table = _table(("step", "requests a second", "p99, ms", "µs", "µs more"), [*rows, *others])
     return f"## The way of a request\n\n{told}\n\n{table}"
 
 
-def _paced(pace: Pace) -> tuple[str, str, str]:
-    return f"{pace.per_second:,.0f}", f"{pace.p99_ms:.2f}", f"{pace.microseconds:.0f}"
+def _microseconds(load: Load) -> float:
+    return 1e6 / load.per_second
+
+
+def _paced(load: Load) -> tuple[str, str, str]:
+    return f"{load.per_second:,.0f}", f"{load.p99_ms:.2f}", f"{_microseconds(load):.0f}"
 
 
 def _settings(contestants: Sequence[Contestant]) -> str:

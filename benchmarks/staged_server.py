@@ -1,11 +1,9 @@
 """One process that does a part of Heed's work, or all of it in another way: `-m benchmarks.staged_server STAGE`."""
 
-import asyncio
-import contextlib
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +22,8 @@ from service.admission import ADMISSION, Admission  # noqa: E402  # see above
 from service.app import create_app  # noqa: E402
 from service.deadline import Deadlines  # noqa: E402
 from service.front import Front  # noqa: E402
-from service.http_protocol import HttpProtocol  # noqa: E402
 from service.logs import configure_logging  # noqa: E402
+from service.memory import quieten_collector  # noqa: E402
 from service.metrics import Metrics, Unmetered  # noqa: E402
 from service.request_body import BodyReader  # noqa: E402
 from service.request_log import RequestLog  # noqa: E402
@@ -33,6 +31,7 @@ from service.routing import Document, Doors, LeanRoute, Received  # noqa: E402
 from service.session import Session  # noqa: E402
 from service.settings import Settings  # noqa: E402
 from service.validation import SequenceBody, validated  # noqa: E402
+from service.workers import server_config  # noqa: E402
 
 PATH = "/predict/timeseries"
 # About as long as a real answer, so that writing it costs the same.
@@ -131,21 +130,12 @@ class _WithLifespan:
                 gc.set_threshold(700, 10, 10)
             await self._app(scope, receive, send)
             return
-        async with _frozen():
-            await receive()
-            scope["state"][ADMISSION] = Admission(512)
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-
-
-@contextlib.asynccontextmanager
-async def _frozen() -> AsyncIterator[None]:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    yield
-    await asyncio.sleep(0)
+        await receive()
+        quieten_collector()
+        scope["state"][ADMISSION] = Admission(512)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def main() -> None:
@@ -154,16 +144,9 @@ def main() -> None:
     configure_logging("info" if stage == "access-log" else "warning")
     if stage in ("parser", "two-pieces"):
         httptools_impl.RequestResponseCycle = UVICORN_CYCLE  # type: ignore[misc]  # a class is assigned on purpose
-    uvicorn.run(
-        _WithLifespan(STAGES[stage](), stage),
-        port=int(os.environ["HEED_PORT"]),
-        http=HttpToolsProtocol if stage == "parser" else HttpProtocol,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        lifespan="on",
-    )
+    protocol = {"http": HttpToolsProtocol} if stage == "parser" else {}
+    app = _WithLifespan(STAGES[stage](), stage)
+    uvicorn.Server(server_config(app, port=int(os.environ["HEED_PORT"]), **protocol)).run()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """The way of a request, step by step: what one process answers when it does only so much of it."""
 
-import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.load import drive
+from benchmarks.load import Load, drive, median
 from benchmarks.plan import Plan
 from benchmarks.processes import free_port, running
 from benchmarks.questions import series_questions
@@ -42,31 +41,17 @@ OTHER_WAYS = (
 )
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Of one stage: requests a second, and the latencies; medians of the rounds."""
-
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-
-    @property
-    def microseconds(self) -> float:
-        """Of the process's time, for one request."""
-        return 1e6 / self.per_second
-
-
-def measure_steps(plan: Plan) -> Mapping[str, Pace]:
+def measure_steps(plan: Plan) -> Mapping[str, Load]:
     """Every stage, one process, the stages in turn."""
-    loads: dict[str, list[Pace]] = {step.stage: [] for step in (*STEPS, *OTHER_WAYS)}
+    stages: dict[str, list[Load]] = {step.stage: [] for step in (*STEPS, *OTHER_WAYS)}
     for _ in range(plan.rounds):
-        for stage, paces in loads.items():
-            paces.append(_pace(plan, stage))
-            print(f"step {stage}: {paces[-1].per_second:,.0f}/s", file=sys.stderr, flush=True)
-    return {stage: _median(paces) for stage, paces in loads.items()}
+        for stage, loads in stages.items():
+            loads.append(_load(plan, stage))
+            print(f"step {stage}: {loads[-1].per_second:,.0f}/s", file=sys.stderr, flush=True)
+    return {stage: median(loads) for stage, loads in stages.items()}
 
 
-def _pace(plan: Plan, stage: str) -> Pace:
+def _load(plan: Plan, stage: str) -> Load:
     port = free_port()
     environment = {"HEED_PORT": str(port), "HEED_MODEL_REPOSITORY": str(plan.repository)}
     questions = series_questions(plan.repository)
@@ -76,12 +61,4 @@ def _pace(plan: Plan, stage: str) -> Pace:
         load = drive(it.address, questions, CONNECTIONS, max(2, plan.seconds // 2))
     if load.errors:
         raise RuntimeError(f"{load.errors} errors at the step {stage}")
-    return Pace(load.per_second, load.p50_ms, load.p99_ms)
-
-
-def _median(paces: Sequence[Pace]) -> Pace:
-    return Pace(
-        statistics.median(it.per_second for it in paces),
-        statistics.median(it.p50_ms for it in paces),
-        statistics.median(it.p99_ms for it in paces),
-    )
+    return load

@@ -7,17 +7,15 @@ import socket
 import sys
 from functools import partial
 
-import uvicorn
 from pydantic import ValidationError
 
 from service.api_keys import taken_keys
 from service.greeting import Address, greet_when_ready
-from service.http_protocol import HttpProtocol
 from service.logs import configure_logging
 from service.metrics_directory import MetricsDirectoryError, metrics_directory
 from service.readiness import Readiness
 from service.settings import Settings, complaints, settings_help
-from service.workers import Server, Workers, create_app_in_worker
+from service.workers import Server, Workers, create_app_in_worker, server_config
 
 EXIT_WRONG_SETTING = 2
 EXIT_PORT_TAKEN = 3
@@ -80,17 +78,10 @@ def _address(settings: Settings, port: int) -> Address:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
-    config = uvicorn.Config(
+    config = server_config(
         partial(create_app_in_worker, Readiness(settings.workers)),
         factory=True,
         workers=settings.workers,
-        http=HttpProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         root_path=settings.root_path,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

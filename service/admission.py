@@ -40,7 +40,7 @@ class Admission:
 
     def check(self) -> None:
         """Raises Overloaded where no place is left: asked before a body is read."""
-        if self.waiting >= self.capacity:
+        if self.is_full:
             raise self._overloaded()
 
     def enter(self, inputs: int) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -24,7 +23,7 @@ from service.exposition import Exposition, exposition_route
 from service.front import Front
 from service.health import Health, health_routes
 from service.logs import configure_logging
-from service.memory import return_freed_memory
+from service.memory import quieten_collector, return_freed_memory
 from service.metrics import Metrics, Unmetered
 from service.origins import with_origins
 from service.predict import Predictions
@@ -40,8 +39,6 @@ from service.settings import Settings, names_of_later, unknown_names
 from service.threads import Threads
 
 VERSION = "0.1.0"
-# Objects that are made and not yet gone before the collector looks; it stands still meanwhile.
-YOUNG_OBJECTS = 50_000
 
 
 def create_app(
@@ -143,7 +140,4 @@ async def _lifespan(
 async def _load(repository: Repository, readiness: Readiness) -> None:
     await repository.load()
     readiness.count_worker()
-    # What is there now stays: the collector need not look at it again, nor look as often at what comes and goes.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 100)
+    quieten_collector()

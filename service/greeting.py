@@ -2,11 +2,12 @@
 
 import http.client
 import json
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from service.tls import context_for_itself
 
 POLL_SECONDS = 0.05
 # Loading takes a few seconds; what is not ready by then may never be.
@@ -74,8 +75,6 @@ def _get(address: Address, path: str) -> Any:
 def _connection(address: Address) -> http.client.HTTPConnection:
     if not address.is_tls:
         return http.client.HTTPConnection(address.host, address.port, timeout=REQUEST_SECONDS)
-    # It asks itself, at an address that its certificate need not have.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(address.host, address.port, timeout=REQUEST_SECONDS, context=context)
+    return http.client.HTTPSConnection(
+        address.host, address.port, timeout=REQUEST_SECONDS, context=context_for_itself()
+    )

@@ -9,18 +9,35 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess, multiprocess
 
 from service.admission import ADMISSION
+from service.http_protocol import HttpProtocol
 from service.readiness import Readiness
 
 # From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
 SO_ATTACH_FILTER = 26
 TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
+
+
+def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> uvicorn.Config:
+    """uvicorn's configuration as Heed needs it: its own connections, its own log, nothing told of the server."""
+    common: dict[str, Any] = {
+        "http": HttpProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+    }
+    return uvicorn.Config(app, **common | settings)
 
 
 class Server(uvicorn.Server):

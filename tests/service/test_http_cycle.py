@@ -23,7 +23,7 @@ from service.admission import ADMISSION, Admission
 from service.http_protocol import HttpProtocol
 from service.metrics import Unmetered
 from service.request_log import RequestLog
-from service.workers import Server
+from service.workers import Server, server_config
 
 PATIENCE_SECONDS = 30
 # How long is looked for what should not come or not stay: far longer than it takes where it comes.
@@ -61,18 +61,7 @@ class Listening:
 @contextmanager
 def listening(app: ASGIApp, keep_alive_seconds: int = 5) -> Iterator[Listening]:
     """The application behind real sockets, as the service's own process has it; stopped in peace with the block."""
-    config = uvicorn.Config(
-        app,
-        http=HttpProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=keep_alive_seconds,
-        timeout_graceful_shutdown=PATIENCE_SECONDS,
-    )
+    config = server_config(app, timeout_keep_alive=keep_alive_seconds, timeout_graceful_shutdown=PATIENCE_SECONDS)
     server = Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
