@@ -17,7 +17,7 @@ FOR_EXPORT := $(VENV)/.installed-export
 FOR_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help serve export test test-training check bench study staging lock clean
+.PHONY: help serve export test test-training check bench soak wrk study staging lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -46,9 +46,14 @@ check: $(FOR_DEV) ## Lint, format, types, import rules
 study: $(FOR_DEV) ## Train twenty attention-LSTMs: where the weight settles, by column and seed (four minutes)
 	$(BIN)/python -m benchmarks.column_seeds
 
-bench: $(FOR_DEV) export ## Measure beside the peers, against the targets (half an hour; needs wrk). BENCH=--quick: a look
-	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
+bench: $(FOR_DEV) export wrk ## Measure beside the peers, against the targets (half an hour; needs wrk). BENCH=--quick: a look
 	$(BIN)/python -m benchmarks --repository $(REPOSITORY) $(BENCH)
+
+soak: $(FOR_DEV) export wrk ## A million requests: memory flat, answers right? (twenty minutes; needs wrk). SOAK="--requests N": fewer
+	$(BIN)/python -m benchmarks.soak --repository $(REPOSITORY) $(SOAK)
+
+wrk:
+	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
 
 staging: ## Build the images, bring them up, ask them the README's questions, take them down
 	bash deploy/staging.sh

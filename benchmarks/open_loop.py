@@ -4,6 +4,7 @@ A process of its own, `python -m benchmarks.open_loop`: reads its task as JSON, 
 counts from the moment when the request was meant to be sent: a server that holds up its clients is charged for it.
 """
 
+import errno
 import gc
 import json
 import select
@@ -44,13 +45,9 @@ class Arrivals:
 
 def arrive(address: str, question: Question, per_second: float, seconds: int) -> Arrivals:
     """Ask a question at this rate for so long."""
-    host, _, port = address.removeprefix("http://").partition(":")
-    headers = {"Host": f"{host}:{port}", "Content-Type": question.media_type, "Content-Length": str(len(question.body))}
-    lines = [f"POST {question.path} HTTP/1.1", *(f"{n}: {v}" for n, v in (headers | question.headers).items()), "", ""]
     task = {
-        "port": int(port),
-        "head": "\r\n".join(lines),
-        "body": question.body.hex(),
+        "port": int(address.rpartition(":")[2]),
+        "request": question.raw(address).hex(),
         "per_second": per_second,
         "seconds": seconds,
     }
@@ -75,6 +72,7 @@ class _Generator:
         self._sockets: dict[int, socket.socket] = {}
         self._intended: dict[int, float] = {}
         self._received: dict[int, bytes] = {}
+        self._connecting: set[int] = set()
         self._idle: list[int] = []
         self._waiting: deque[float] = deque()
         self.latencies: list[float] = []
@@ -95,7 +93,7 @@ class _Generator:
             until = started + sent / per_second if sent < total else last
             # Half a millisecond at least: fewer turns, each with more to do, leave more of the core to the server.
             for file, _ in self._epoll.poll(max(0.0005, until - time.perf_counter()) if sent < total else 0.1):
-                self._receive(file)
+                self._go_on(file)
         self.broken += len(self._intended) + len(self._waiting)
 
     def _send(self, intended: float, now: float) -> bool:
@@ -107,25 +105,38 @@ class _Generator:
             return True
         self._intended[file] = intended
         self.lateness.append(now - intended)
+        self._write(file)
+        return True
+
+    def _write(self, file: int) -> None:
         try:
             self._sockets[file].send(self._request)
+        except BlockingIOError:
+            # Not connected yet: where the server's backlog is full that takes seconds, and must not hold up the others.
+            self._connecting.add(file)
+            self._epoll.modify(file, select.EPOLLOUT)
         except OSError:
             self._lose(file)
-        return True
 
     def _connect(self) -> int | None:
         connection = socket.socket()
+        connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            connection.connect(self._address)
-        except OSError:
+        if connection.connect_ex(self._address) not in (0, errno.EINPROGRESS):
             connection.close()
             return None
-        connection.setblocking(False)
         file = connection.fileno()
         self._sockets[file] = connection
         self._epoll.register(file, select.EPOLLIN)
         return file
+
+    def _go_on(self, file: int) -> None:
+        if file in self._connecting:
+            self._connecting.remove(file)
+            self._epoll.modify(file, select.EPOLLIN)
+            self._write(file)
+        else:
+            self._receive(file)
 
     def _receive(self, file: int) -> None:
         try:
@@ -185,7 +196,7 @@ def main() -> None:
     task = json.load(sys.stdin)
     # A collection of the latencies' list would be a pause of the clients.
     gc.disable()
-    generator = _Generator(task["port"], task["head"].encode() + bytes.fromhex(task["body"]))
+    generator = _Generator(task["port"], bytes.fromhex(task["request"]))
     started, used = time.perf_counter(), time.process_time()
     generator.run(task["per_second"], task["seconds"])
     arrivals = Arrivals(

@@ -92,12 +92,10 @@ def _beside_large(plan: Plan, address: str) -> Figure:
     return Figure(growth, note)
 
 
-def large_jpeg() -> bytes:
-    """Twelve megapixels with as much in them as a photograph has."""
+def large_jpeg(size: tuple[int, int] = LARGE_SIZE) -> bytes:
+    """Twelve megapixels, or another size, with as much in them as a photograph has."""
     random = np.random.default_rng(1)
-    coarse = Image.fromarray(random.integers(0, 255, (300, 400, 3), np.uint8)).resize(
-        LARGE_SIZE, Image.Resampling.BICUBIC
-    )
+    coarse = Image.fromarray(random.integers(0, 255, (300, 400, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     noise = random.integers(-6, 7, (*coarse.size[::-1], 1))
     pixels = (np.asarray(coarse, np.int16) + noise).clip(0, 255).astype(np.uint8)
     file = io.BytesIO()

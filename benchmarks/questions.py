@@ -22,6 +22,17 @@ class Question:
         headers = {"Content-Type": self.media_type, **self.headers}
         return urllib.request.Request(address + self.path, self.body, headers)
 
+    def raw(self, address: str) -> bytes:
+        """As the bytes of a request to one server. A Content-Length among its headers stands, true or not."""
+        headers = {
+            "Host": address.removeprefix("http://"),
+            "Content-Type": self.media_type,
+            "Content-Length": str(len(self.body)),
+            **self.headers,
+        }
+        lines = [f"POST {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        return "\r\n".join(lines).encode() + self.body
+
 
 def series_questions(repository: Path) -> list[Question]:
     """Every sample of the time-series model."""

@@ -40,7 +40,7 @@ def report(plan: Plan, contestants: Sequence[Contestant], results: Results) -> s
         parts.append(_steps(results.steps))
     if results.failures:
         rows = [(part, reason.splitlines()[0]) for part, reason in results.failures.items()]
-        parts.append("## Parts that failed\n\n" + _table(("part", "reason"), rows))
+        parts.append("## Parts that failed\n\n" + markdown_table(("part", "reason"), rows))
     if results.comparison:
         parts.append(_settings(contestants))
     return "\n\n".join(parts) + "\n"
@@ -71,7 +71,7 @@ def _targets(figures: Figures) -> str:
         )
         bounds = (f"{target.sense} {target.shown(target.must)}", target.shown(target.reach))
         rows.append((target.claim, *bounds, measured, verdict, figure.note if figure else ""))
-    return "## Targets\n\n" + _table(("what", "must", "reach for", "measured", "reached", "beside it"), rows)
+    return "## Targets\n\n" + markdown_table(("what", "must", "reach for", "measured", "reached", "beside it"), rows)
 
 
 def _loads(comparison: Comparison, contestants: Sequence[Contestant], workers: int) -> str:
@@ -87,7 +87,7 @@ def _loads(comparison: Comparison, contestants: Sequence[Contestant], workers: i
             told = f"{memory.resident:.0f} / {memory.proportional:.0f} in {memory.processes}"
             rows.append((name, *map(_cell, cells), str(sum(cell.errors for cell in cells if cell)), told))
     title = "One worker each" if workers == 1 else f"{workers} workers each"
-    table = _table(("server", *heads, "errors", "RSS / PSS, MiB, processes"), rows)
+    table = markdown_table(("server", *heads, "errors", "RSS / PSS, MiB, processes"), rows)
     return f"## {title}: requests a second (p50 / p99 in ms)\n\n{table}"
 
 
@@ -97,7 +97,7 @@ def _cell(load: Load | None) -> str:
 
 def _costs(costs: Sequence[Cost]) -> str:
     told = "Time series, c=32, all workers, with and without in turn."
-    table = _table(
+    table = markdown_table(
         (
             "feature",
             "with it, a second",
@@ -133,7 +133,7 @@ def _steps(loads: Mapping[str, Load]) -> str:
         (f"*instead:* {step.adds}", *_paced(loads[step.stage]), f"{_microseconds(loads[step.stage]) - whole:+.0f}")
         for step in OTHER_WAYS
     ]
-    table = _table(("step", "requests a second", "p99, ms", "µs", "µs more"), [*rows, *others])
+    table = markdown_table(("step", "requests a second", "p99, ms", "µs", "µs more"), [*rows, *others])
     return f"## The way of a request\n\n{told}\n\n{table}"
 
 
@@ -150,10 +150,11 @@ def _settings(contestants: Sequence[Contestant]) -> str:
         (contestant.name, contestant.settings, peer_versions(contestant.peer) if contestant.peer else "as above")
         for contestant in contestants
     ]
-    return "## Settings and versions\n\n" + _table(("server", "settings", "versions"), rows)
+    return "## Settings and versions\n\n" + markdown_table(("server", "settings", "versions"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown; a bar in a cell stays one."""
     return "\n".join(_lines(head, rows))
 
 

@@ -18,9 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Before Heed's own protocol takes its place.
 UVICORN_CYCLE = httptools_impl.RequestResponseCycle
 
-from service.admission import ADMISSION, Admission  # noqa: E402  # see above
+from service.access_log import AccessLog  # noqa: E402  # see above
+from service.admission import ADMISSION, Admission  # noqa: E402
 from service.app import create_app  # noqa: E402
-from service.deadline import Deadlines  # noqa: E402
 from service.front import Front  # noqa: E402
 from service.logs import configure_logging  # noqa: E402
 from service.memory import quieten_collector  # noqa: E402
@@ -72,10 +72,10 @@ async def with_tensor(received: Received) -> Document:
 def _part(endpoint: Callable[..., Any] | None) -> ASGIApp:
     """What stands around an endpoint, and the endpoint."""
     if endpoint is None:
-        return RequestLog(constant, Unmetered())
-    doors = Doors(Admission(512), Deadlines(30_000), BodyReader(2**24))
+        return RequestLog(constant, AccessLog(Unmetered()))
+    doors = Doors(Admission(512), BodyReader(2**24))
     route = LeanRoute(PATH, endpoint, doors=doors, methods=["POST"], response_model=None)
-    return RequestLog(Front(constant, [route]), Unmetered())
+    return RequestLog(Front(constant, [route]), AccessLog(Unmetered()))
 
 
 class _InThread(Session):
@@ -89,7 +89,7 @@ class _InThread(Session):
 def _past_the_front(app: Any) -> ASGIApp:
     """FastAPI's and Starlette's stack in front of the router, instead of Front."""
     behind: FastAPI = app._app._app
-    return RequestLog(behind, Metrics())
+    return RequestLog(behind, AccessLog(Metrics()))
 
 
 def _settings(**changes: Any) -> Settings:

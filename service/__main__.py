@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.api_keys import taken_keys
 from service.greeting import Address, greet_when_ready
 from service.logs import configure_logging
-from service.metrics_directory import MetricsDirectoryError, metrics_directory
+from service.metrics_directory import MetricsDirectoryError, created_in_directory, metrics_directory
 from service.readiness import Readiness
 from service.settings import Settings, complaints, settings_help
 from service.workers import Server, Workers, create_app_in_worker, server_config
@@ -78,8 +78,9 @@ def _address(settings: Settings, port: int) -> Address:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
+    create_app = partial(create_app_in_worker, Readiness(settings.workers))
     config = server_config(
-        partial(create_app_in_worker, Readiness(settings.workers)),
+        partial(created_in_directory, create_app),
         factory=True,
         workers=settings.workers,
         root_path=settings.root_path,

@@ -4,7 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from service.problems import Overloaded
+from service.deadline import Deadlines, Headers
+from service.problems import InvalidInput, Overloaded
+
+NO_HURRY = Deadlines(30_000)
 
 # Where the lifespan's state holds it, for the connections.
 ADMISSION = "heed_admission"
@@ -12,41 +15,65 @@ ADMISSION = "heed_admission"
 PROBES = ("/v2/health/live", "/v2/health/ready")
 # Each costs about a tenth of a millisecond: a probe that comes now is answered after this many, not after a thousand.
 BEGUN_IN_A_TURN = 32
-# Who was refused and asks again at once, though told when to, is heard so much later.
-PAUSE_SECONDS = 0.1
+# Who was refused and asks again at once, though told when to, is heard so much later, if it has ten times as long.
+PAUSE_SECONDS = 0.5
+PAUSE_OF_ITS_TIME = 0.1
+# Who would spend more of its time than this in line is refused: it would rather hear no now than too late.
+LINE_OF_ITS_TIME = 0.125
+# How far the pace of the line follows the last turn.
+FOLLOWS = 0.2
 
 
 class Admission:
     """The one count of what waits in a worker: requests that have not begun, and inputs that wait for a run."""
 
-    def __init__(self, capacity: int, observe: Callable[[int], None] = lambda waiting: None) -> None:
+    def __init__(
+        self, capacity: int, observe: Callable[[int], None] = lambda waiting: None, deadlines: Deadlines = NO_HURRY
+    ) -> None:
         """`observe` is told how many wait, once for each run."""
         self.capacity = capacity
+        self.deadlines = deadlines
         self._observe = observe
         self.waiting = 0
         self.is_draining = False
         # How many requests began together, in the turn before this one: they are being read now.
         self.together = 0
         self._begun = 0
-        self._refused = 0
         self._later: deque[Callable[[], None]] = deque()
-        # With the loop's time until which each is held back.
-        self._held_back: deque[tuple[float, Callable[[], None]]] = deque()
+        # Of the loop's time: when the turn before this one began, and what one request of the line took of late.
+        self._turned = 0.0
+        self._seconds_each = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whoever comes now is refused."""
         return self.waiting >= self.capacity
 
-    def check(self) -> None:
-        """Raises Overloaded where no place is left: asked before a body is read."""
+    def check(self, was_refused: bool = False) -> None:
+        """Raises Overloaded where no place is left, or was when the request came: asked before a body is read."""
+        if was_refused or self.is_full:
+            raise self.overloaded()
+
+    def has_place(self, headers: Headers) -> bool:
+        """Whether a request of these headers may line up now, and would be answered while it has time."""
         if self.is_full:
-            raise self._overloaded()
+            return False
+        return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * self._seconds(headers)
+
+    def pause_seconds(self, headers: Headers) -> float:
+        """How long a request that comes at once after a refusal is held back; 0 where it has no time for that."""
+        return PAUSE_SECONDS if PAUSE_OF_ITS_TIME * self._seconds(headers) >= PAUSE_SECONDS else 0.0
+
+    def _seconds(self, headers: Headers) -> float:
+        try:
+            return self.deadlines.seconds(headers)
+        except InvalidInput:  # told by the request's route
+            return self.deadlines.longest_ms / 1000
 
     def enter(self, inputs: int) -> None:
         """So many inputs begin to wait. Raises Overloaded. Alone, a call may bring more than there are places."""
         if self.waiting and self.waiting + inputs > self.capacity:
-            raise self._overloaded()
+            raise self.overloaded()
         self.waiting += inputs
 
     def leave(self, inputs: int) -> None:
@@ -57,7 +84,9 @@ class Admission:
     def begin(self, start: Callable[[], None]) -> None:
         """Start a request, in this turn of the event loop or in one of the next, in their order."""
         if not self._begun:
-            asyncio.get_running_loop().call_soon(self._next_turn)
+            loop = asyncio.get_running_loop()
+            self._turned = loop.time()
+            loop.call_soon(self._next_turn)
         if self._begun < BEGUN_IN_A_TURN and not self._later:
             self._begun += 1
             start()
@@ -65,31 +94,19 @@ class Admission:
             self.waiting += 1
             self._later.append(start)
 
-    def hold_back(self, start: Callable[[], None]) -> None:
-        """Start a request that comes too soon after a refusal a little later."""
-        loop = asyncio.get_running_loop()
-        self._held_back.append((loop.time() + PAUSE_SECONDS, start))
-        if len(self._held_back) == 1:
-            loop.call_later(PAUSE_SECONDS, self._let_go)
-
-    def _let_go(self) -> None:
+    def _next_turn(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while self._held_back and self._held_back[0][0] <= now:
-            self._held_back.popleft()[1]()
-        if self._held_back:
-            loop.call_later(max(0.001, self._held_back[0][0] - now), self._let_go)
-
-    def _next_turn(self) -> None:
-        # One more for each that was refused: refusals must not crowd out answers.
-        most, self._refused = BEGUN_IN_A_TURN + self._refused, 0
-        self.together, self._begun = self._begun, min(most, len(self._later))
+        if self._later:
+            self._seconds_each += FOLLOWS * ((now - self._turned) / self._begun - self._seconds_each)
+        self._turned = now
+        self.together, self._begun = self._begun, min(BEGUN_IN_A_TURN, len(self._later))
         if self._begun:
-            asyncio.get_running_loop().call_soon(self._next_turn)
+            loop.call_soon(self._next_turn)
         for _ in range(self._begun):
             self.waiting -= 1
             self._later.popleft()()
 
-    def _overloaded(self) -> Overloaded:
-        self._refused += 1
+    def overloaded(self) -> Overloaded:
+        """What is told to who finds no place."""
         return Overloaded(f"{self.waiting} inputs wait already, at most {self.capacity} do", {"Retry-After": "1"})

@@ -5,12 +5,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from service.access_log import AccessLog
 from service.admission import ADMISSION, Admission
 from service.api_keys import ApiKeys, taken_keys
 from service.batcher import Batcher, Batching
@@ -22,6 +24,7 @@ from service.description import describe
 from service.exposition import Exposition, exposition_route
 from service.front import Front
 from service.health import Health, health_routes
+from service.http_protocol import REFUSALS
 from service.logs import configure_logging
 from service.memory import quieten_collector, return_freed_memory
 from service.metrics import Metrics, Unmetered
@@ -30,6 +33,7 @@ from service.predict import Predictions
 from service.prediction_routes import prediction_routes
 from service.problems import ServingError, answer_http_exception, answer_internal_error, answer_serving_error
 from service.readiness import Readiness
+from service.refusals import Refusals
 from service.repository import Repository
 from service.request_body import BodyReader
 from service.request_log import RequestLog
@@ -40,6 +44,9 @@ from service.threads import Threads
 
 VERSION = "0.1.0"
 
+# What connections know of the application, by name.
+State = dict[str, Any]
+
 
 def create_app(
     settings: Settings, load_graph: Callable[[bytes], Session] = Session, readiness: Readiness | None = None
@@ -47,7 +54,7 @@ def create_app(
     """The service. Its lifespan lists the models and begins to load them; nothing is answered from them before."""
     readiness = readiness or Readiness()
     metrics = Metrics() if settings.metrics else Unmetered()
-    admission = Admission(settings.max_queue_size, metrics.queue_length)
+    admission = Admission(settings.max_queue_size, metrics.queue_length, Deadlines(settings.request_timeout_ms))
     threads = Threads(usable_cores())
     batching = Batching(
         admission,
@@ -65,8 +72,9 @@ def create_app(
     predictions = Predictions(repository, Decoder(threads, limits))
     keys = ApiKeys(taken_keys(settings.api_keys, settings.api_keys_file))
     reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)
-    doors = Doors(admission, Deadlines(settings.request_timeout_ms), reader)
-    app = _application(partial(_lifespan, repository, readiness, admission, threads), settings.root_path)
+    doors = Doors(admission, reader)
+    state: State = {ADMISSION: admission}
+    app = _application(partial(_lifespan, repository, readiness, state, threads), settings.root_path)
     open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
     app.router.routes += [
         *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
@@ -76,7 +84,10 @@ def create_app(
                   include_in_schema=False),
         exposition_route(Exposition(metrics), open_to["metrics"]),
     ]  # fmt: skip
-    return RequestLog(with_origins(Front(app, app.router.routes), settings.cors_origins), metrics)
+    front, access_log = Front(app, app.router.routes), AccessLog(metrics)
+    if not settings.cors_origins:
+        state[REFUSALS] = Refusals(front, admission, access_log)
+    return RequestLog(with_origins(front, settings.cors_origins), access_log)
 
 
 def create_app_from_environment(readiness: Readiness) -> ASGIApp:
@@ -93,7 +104,7 @@ def create_app_from_environment(readiness: Readiness) -> ASGIApp:
 
 
 def _application(
-    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[dict[str, Admission]]], root_path: str
+    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[State]], root_path: str
 ) -> FastAPI:
     """FastAPI with our problems for its own, without its own routes: their pages load scripts from another host, and
     its document does not look at Accept.
@@ -123,14 +134,14 @@ async def _describe(app: FastAPI) -> Document:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    repository: Repository, readiness: Readiness, admission: Admission, threads: Threads, _: FastAPI
-) -> AsyncIterator[dict[str, Admission]]:
+    repository: Repository, readiness: Readiness, state: State, threads: Threads, _: FastAPI
+) -> AsyncIterator[State]:
     repository.discover()
     loading = asyncio.create_task(_load(repository, readiness))
     if readiness.is_complete:
         # The others answer already: a worker that comes in another's place listens once it can answer too.
         await loading
-    yield {ADMISSION: admission}
+    yield state
     loading.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await loading

@@ -100,9 +100,9 @@ def catalogue_routes(catalogue: Catalogue, keys: ApiKeys) -> list[LeanRoute]:
 def _execution(model: ServedModel) -> Document:
     batcher, pace = model.batcher, model.session.pace
     return {
-        "place": "event loop" if batcher.values_on_loop else "thread",
-        "max_batch_size": batcher.max_batch_size,
-        "parallel_runs": batcher.parallel_runs,
+        "place": "event loop" if batcher.limits.values_on_loop else "thread",
+        "max_batch_size": batcher.limits.max_batch_size,
+        "parallel_runs": batcher.limits.parallel_runs,
         "seconds": {str(rows): seconds for rows, seconds in pace.seconds.items()},
     }
 

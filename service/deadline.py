@@ -11,6 +11,7 @@ HEADER = b"x-request-timeout-ms"
 # A number of more digits is longer than any setting.
 MOST_DIGITS = 9
 
+Headers = Iterable[tuple[bytes, bytes]]
 Answer = TypeVar("Answer")
 
 
@@ -20,7 +21,7 @@ class Deadlines:
 
     longest_ms: int
 
-    def seconds(self, headers: Iterable[tuple[bytes, bytes]]) -> float:
+    def seconds(self, headers: Headers) -> float:
         """The time that a request has. Raises InvalidInput."""
         milliseconds = self.longest_ms
         for name, value in headers:

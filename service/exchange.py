@@ -26,12 +26,14 @@ class Answering(Protocol):
 
 @dataclass(slots=True)
 class Exchange:
-    """Filled in on the way. `waited_seconds`: for its turn to begin; `route`: the path's template, "other" where there
-    is none; `problem`: its word. The loop is kept because asking for it costs a system call in Python 3.11.
+    """Filled in on the way. `is_refused`: there was no place when it came; `waited_seconds`: for its turn to begin;
+    `route`: the path's template, "other" where there is none; `problem`: its word. The loop is kept because asking for
+    it costs a system call in Python 3.11.
     """
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     started: float = field(default_factory=time.perf_counter)
+    is_refused: bool = False
     waited_seconds: float = 0.0
     request_id: bytes = b""
     traceparent: bytes = b""

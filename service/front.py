@@ -22,7 +22,7 @@ class Front:
         self._routes = {route.path: route for route in reversed(lean)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._route(scope) if scope["type"] == "http" else None
+        route = self.route(scope) if scope["type"] == "http" else None
         if route is None:
             await self._app(scope, receive, send)
             return
@@ -31,5 +31,6 @@ class Front:
         except ServingError as error:
             await send_problem(error, scope, receive, send)
 
-    def _route(self, scope: Scope) -> LeanRoute | None:
+    def route(self, scope: Scope) -> LeanRoute | None:
+        """The lean route that has this path."""
         return self._routes.get(get_route_path(scope) if scope.get("root_path") else scope["path"])

@@ -1,8 +1,20 @@
 """One request and its answer on a connection: an answer that is whole goes out in one piece."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from starlette.types import Scope
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+
+class Answer(NamedTuple):
+    """A whole answer. Its headers say its length."""
+
+    status: int
+    headers: Iterable[tuple[bytes, bytes]]
+    content: bytes
 
 
 class Cycle(RequestResponseCycle):
@@ -10,6 +22,8 @@ class Cycle(RequestResponseCycle):
     Anything but a final body of the length that the head says takes uvicorn's own way.
     """
 
+    # As Starlette has it: one dictionary, whose keys are the application's too.
+    scope: Scope  # type: ignore[assignment]
     _head: HTTPResponseStartEvent | None = None
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -30,11 +44,15 @@ class Cycle(RequestResponseCycle):
     async def _send_whole(self, head: HTTPResponseStartEvent, body: bytes) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if self.disconnected:
-            return
-        parts = [STATUS_LINE[head["status"]]]
+        if not self.disconnected:
+            self.answer(Answer(head["status"], head["headers"], body))
+
+    def answer(self, answer: Answer) -> None:
+        """Write it, and end the request."""
+        status, headers, body = answer
+        parts = [STATUS_LINE[status]]
         is_closed = False
-        for name, value in (*self.default_headers, *head["headers"]):
+        for name, value in (*self.default_headers, *headers):
             parts += (name, b": ", value, b"\r\n")
             is_closed = is_closed or (name == b"connection" and b"close" in value.lower())
         self.keep_alive = self.keep_alive and not is_closed

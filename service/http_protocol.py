@@ -1,18 +1,24 @@
 """The connection: what is wrong before ASGI begins is told as a problem, and what came whole is answered first."""
 
 import asyncio
+from collections import deque
 from functools import partial
+from typing import Protocol
 
 import orjson
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-import service.http_cycle  # noqa: F401  # gives uvicorn's module the class of its cycles
 from service.admission import ADMISSION, PROBES, Admission
 from service.exchange import GONE, STATE, Exchange
+from service.http_cycle import Answer, Cycle
 from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, ServingError, problem_document
 from service.request_id import HEADER, new_request_id
 
+# Where the lifespan's state holds what refuses. It is not there where something stands in front of the routes that has
+# its word in every answer.
+REFUSALS = "heed_refusals"
 MAX_HEAD_BYTES = 64 * 1024
 # What a client sent before it could know that the server stops is on its way no longer than this.
 DRAINING_SECONDS = 0.5
@@ -20,16 +26,35 @@ DRAINING_SECONDS = 0.5
 LINGERING_SECONDS = 5
 
 
+class Refusing(Protocol):
+    """What knows how requests are refused that find no place."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether this request needs a place; else it goes its way to the application."""
+
+    def answer(self, scope: Scope, exchange: Exchange) -> Answer:
+        """The refusal. It is told in the log and in the metrics."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol; the parser itself holds a head of any size, so it is counted here."""
 
+    # What uvicorn's module makes are ours: http_cycle.py.
+    cycle: Cycle
+    pipeline: "deque[tuple[Cycle, ASGI3Application]]"  # type: ignore[assignment]
     _head_bytes = 0
     _is_draining = False
     # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
-    _running: RequestResponseCycle | None = None
+    _running: Cycle | None = None
     _task: asyncio.Task[None] | None = None
     # The request before was refused for want of a place.
     _is_refused = False
+    _is_reading = False
+    # In the loop's time; None while a request is on its way.
+    _idle_since: float | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
+    # The request that is refused once what came with its head is read.
+    _turned_away: Cycle | None = None
     # What is sent once all requests that came whole are answered; None while the connection goes on.
     _last_words: bytes | None = None
 
@@ -38,7 +63,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._last_words is not None:
             return
         self._head_bytes += len(data)
+        self._is_reading = True
         super().data_received(data)
+        self._is_reading = False
+        if self._turned_away is not None:
+            cycle, self._turned_away = self._turned_away, None
+            self._turn_away(cycle)
         if self._head_bytes > MAX_HEAD_BYTES and self._last_words is None and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes"))
 
@@ -46,33 +76,58 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin the connection."""
         super().connection_made(transport)
         self._admission: Admission = self.app_state[ADMISSION]
+        self._refusals: Refusing | None = self.app_state.get(REFUSALS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits for an answer is gone: neither decoding nor a run is done for it any more."""
         super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._task is not None and self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._task.cancel(GONE)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(  # type: ignore[override]  # the class of cycles is ours
+        self, cycle: Cycle, app: ASGI3Application
+    ) -> None:
         """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
         cycle.scope["state"][STATE] = Exchange(self.loop)
         if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
         elif self._is_refused:
             self._is_refused = False
-            self._admission.hold_back(partial(self._begin, cycle, app))
+            pause = self._admission.pause_seconds(cycle.scope["headers"])
+            if pause:
+                self.loop.call_later(pause, self._begin, cycle, app)
+            else:
+                self._begin(cycle, app)
         else:
             self._begin(cycle, app)
 
-    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._admission.is_full:
-            self._is_refused = True
-            self._start(cycle, app)
-        else:
+    def _begin(self, cycle: Cycle, app: ASGI3Application) -> None:
+        if self._admission.has_place(cycle.scope["headers"]):
             self._admission.begin(partial(self._start, cycle, app))
+        else:
+            exchange: Exchange = cycle.scope["state"][STATE]
+            exchange.is_refused = self._is_refused = True
+            if self._refusals is None or cycle.flow.write_paused or not self._refusals.takes(cycle.scope):
+                self._start(cycle, app)
+            elif self._is_reading:
+                # Not before the rest of what came with the head is taken in; and not later, while it is in the cache.
+                self._turned_away = cycle
+            else:
+                # Not within the end of the request before, as a long pipeline of them would have it.
+                self.loop.call_soon(self._turn_away, cycle)
 
-    def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _turn_away(self, cycle: Cycle) -> None:
+        assert self._refusals is not None, "or it was not turned away"
+        if cycle.disconnected:
+            self._start(cycle, self.app)
+            return
+        self._running = cycle
+        cycle.answer(self._refusals.answer(cycle.scope, cycle.scope["state"][STATE]))
+
+    def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
         self._running = cycle
         self._task = task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
@@ -104,17 +159,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         # Also where it was answered before, which uvicorn does not note, nor that the connection is idle from now on.
         self.cycle.more_body = False
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self.cycle.response_complete:
+            self._become_idle()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say the last words."""
         if self._last_words is not None and not self.pipeline:
             self._close()
             return
-        super().on_response_complete()
+        self._go_on()
         if self.cycle.response_complete and self.cycle.more_body:
             # Answered before its body was whole. The rest is read, for a time, so that the client can read the answer.
             if not self.cycle.keep_alive:
@@ -123,7 +176,37 @@ class HttpProtocol(HttpToolsProtocol):
             else:
                 self.loop.call_later(LINGERING_SECONDS, self._close_if_lingering, self.cycle)
 
-    def _close_if_lingering(self, cycle: RequestResponseCycle) -> None:
+    def _go_on(self) -> None:
+        """As uvicorn's, but for the timer, which costs as much as the rest of it."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._become_idle()
+
+    def _become_idle(self) -> None:
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle_for_long)
+
+    def _unset_keepalive_if_required(self) -> None:
+        # The timer goes on, and looks at this once its time has come.
+        self._idle_since = None
+
+    def _close_if_idle_for_long(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle_for_long)
+        else:
+            self.transport.close()
+
+    def _close_if_lingering(self, cycle: Cycle) -> None:
         if cycle.more_body and not self.transport.is_closing():
             self.transport.close()
 

@@ -14,6 +14,7 @@ from prometheus_client.values import MutexValue, ValueClass
 
 from models.answer import Outputs
 from service.metrics_directory import DIRECTORY_VARIABLE
+from service.process_ids import is_alive
 
 SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -182,16 +183,6 @@ def _forget_queues_of_the_dead(directory: Path) -> None:
     """
     for file in directory.glob("gauge_live*.db"):
         process_id = int(file.stem.rpartition("_")[2])
-        if not _is_alive(process_id):
+        if not is_alive(process_id):
             with suppress(FileNotFoundError):  # another worker is asked at the same time
                 mark_process_dead(process_id, str(directory))  # type: ignore[no-untyped-call]
-
-
-def _is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from models.answer import Detail as AttentionAmount
 from models.answer import NotFiniteError
-from service.batcher import Row
+from service.batch_queue import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository, ServedModel

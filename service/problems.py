@@ -174,12 +174,18 @@ def problem_response(error: ServingError) -> Response:
     return Response(orjson.dumps(problem_document(error)), error.status, error.headers, MEDIA_TYPE)
 
 
-async def send_problem(error: ServingError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the problem. Without Starlette's Response, which costs more than the rest of a refusal."""
-    exchange_of(scope).problem = error.word
+def problem_content(error: ServingError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of the problem's answer."""
     content = orjson.dumps(problem_document(error))
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
     headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
+    return headers, content
+
+
+async def send_problem(error: ServingError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the problem. Without Starlette's Response, which costs more than the rest of a refusal."""
+    exchange_of(scope).problem = error.word
+    headers, content = problem_content(error)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

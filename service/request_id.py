@@ -2,16 +2,14 @@
 
 import random
 import re
-
-from starlette.types import Scope
+from collections.abc import Sequence
 
 HEADER = b"x-request-id"
 SANE_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
-def request_id(scope: Scope) -> bytes:
-    """The caller's id where it is 1 to 128 printable ASCII characters, else a new one."""
-    given = [value for name, value in scope["headers"] if name == HEADER]
+def request_id(given: Sequence[bytes]) -> bytes:
+    """The caller's id, where it gave one of 1 to 128 printable ASCII characters, else a new one."""
     return given[0] if len(given) == 1 and SANE_ID.fullmatch(given[0]) else new_request_id()
 
 

@@ -1,29 +1,26 @@
 """The outermost layer: every request has an id and one access line, and nothing but a problem comes out of a bug."""
 
 import asyncio
-import logging
 import re
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.admission import PROBES
+from service.access_log import AccessLog
 from service.exchange import CURRENT, GONE, STATUS_OF_A_GONE_CLIENT, Exchange, exchange_of
-from service.metrics import Metrics
 from service.problems import DETAIL_OF_500, Draining, InternalError, ServingError, send_problem
 from service.request_id import HEADER, request_id
 
+TRACEPARENT = b"traceparent"
 SANE_TRACEPARENT = re.compile(rb"[\x21-\x7e]{1,256}")
 
 
 class RequestLog:
-    """Pure ASGI. Takes over or makes X-Request-ID, binds it and `traceparent` in the logs, writes the access line,
-    counts the answer.
-    """
+    """Pure ASGI. Takes over or makes X-Request-ID, binds it and `traceparent` in the logs, tells the access log."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
         self._app = app
-        self._metrics = metrics
+        self._access_log = access_log
         self._logger = structlog.get_logger("service.access")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,27 +28,9 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        exchange.waited_seconds = exchange.seconds
-        exchange.request_id = request_id(scope)
-        exchange.traceparent = traceparent(scope)
-        CURRENT.set(exchange)
+        begin(scope, exchange)
         await self._answer(scope, receive, _Response(send, exchange))
-        self._tell(scope, exchange)
-
-    def _tell(self, scope: Scope, exchange: Exchange) -> None:
-        model = exchange.model
-        self._metrics.count_request(exchange.route, exchange.outcome, *((model.name, model.version) if model else ()))
-        level = logging.DEBUG if scope["path"].endswith(PROBES) else logging.INFO
-        if not self._logger.is_enabled_for(level):
-            return
-        self._logger.log(
-            level,
-            "request",
-            method=scope["method"],
-            path=scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:2000],
-            status=exchange.status,
-            duration_ms=round(exchange.seconds * 1000, 3),
-        )
+        self._access_log.tell(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         try:
@@ -86,7 +65,18 @@ class _Response:
             await send_problem(error, scope, receive, self.send)
 
 
-def traceparent(scope: Scope) -> bytes:
-    """The caller's, where it is printable: in a log line it may reach a terminal."""
-    given = [value for name, value in scope["headers"] if name == b"traceparent"]
-    return given[0] if given and SANE_TRACEPARENT.fullmatch(given[0]) else b""
+def begin(scope: Scope, exchange: Exchange) -> None:
+    """From now on the request is answered: the ids that it goes by, and how long it has waited for this."""
+    exchange.waited_seconds = exchange.seconds
+    ids: list[bytes] = []
+    traces: list[bytes] = []
+    for name, value in scope["headers"]:
+        if name == HEADER:
+            ids.append(value)
+        elif name == TRACEPARENT:
+            traces.append(value)
+    exchange.request_id = request_id(ids)
+    if traces and SANE_TRACEPARENT.fullmatch(traces[0]):
+        # In a log line it may reach a terminal.
+        exchange.traceparent = traces[0]
+    CURRENT.set(exchange)

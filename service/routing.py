@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
-from service.deadline import Deadlines, in_time
+from service.deadline import in_time
 from service.exchange import Exchange, exchange_of
 from service.negotiation import is_acceptable
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
@@ -62,7 +62,6 @@ class Doors:
     """What a request with a body passes on its way in."""
 
     admission: Admission
-    deadlines: Deadlines
     reader: BodyReader
 
 
@@ -94,6 +93,11 @@ class LeanRoute(APIRoute):
         self._received_name = received
         self._doors = doors if received else None
 
+    @property
+    def needs_place(self) -> bool:
+        """Whether it is refused where too many wait."""
+        return self._doors is not None
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As ever, and HEAD is answered where GET is."""
         match, child_scope = super().matches(scope)
@@ -120,8 +124,8 @@ class LeanRoute(APIRoute):
     async def _answer_with_body(
         self, doors: Doors, given: dict[str, Any], exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        doors.admission.check()
-        seconds = doors.deadlines.seconds(scope["headers"]) - exchange.waited_seconds
+        doors.admission.check(exchange.is_refused)
+        seconds = doors.admission.deadlines.seconds(scope["headers"]) - exchange.waited_seconds
         deadline = exchange.loop.time() + seconds
         try:
             body = await doors.reader.read(scope, receive, deadline)

@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -19,14 +20,24 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 
 from service.admission import ADMISSION
 from service.http_protocol import HttpProtocol
+from service.listener import Listener
 from service.readiness import Readiness
+from service.shares import Shares
 
 # From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
 SO_ATTACH_FILTER = 26
+# Whoever was taken in and has not said its first word by then, with TLS, is not waited for when the server stops.
+BEGINNING_SECONDS = 0.5
 TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 
 
-def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> uvicorn.Config:
+class Config(uvicorn.Config):
+    """uvicorn's, and what its workers share."""
+
+    shares: Shares
+
+
+def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> Config:
     """uvicorn's configuration as Heed needs it: its own connections, its own log, nothing told of the server."""
     common: dict[str, Any] = {
         "http": HttpProtocol,
@@ -36,8 +47,12 @@ def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> uvic
         "access_log": False,
         "proxy_headers": False,
         "server_header": False,
+        # A proxy keeps its connections for up to a minute: who gives up first closes on the other's next request.
+        "timeout_keep_alive": 75,
     }
-    return uvicorn.Config(app, **common | settings)
+    config = Config(app, **common | settings)
+    config.shares = Shares(config.workers)
+    return config
 
 
 class Server(uvicorn.Server):
@@ -46,23 +61,49 @@ class Server(uvicorn.Server):
     # The listener is one for all workers: one of them that ends, and is replaced, must not close it to the others.
     _is_alone = True
 
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._shares = config.shares
+        self._listeners: list[Listener] = []
+        self._beginning: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin the application, then listen at these sockets, with a listener of our own."""
+        await super().startup([])
+        self._shares.claim()
+        self._listeners = [Listener(one, self._shares, self._held, self._take_in) for one in sockets or []]
+        for listener in self._listeners:
+            listener.open(self.config.backlog)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: connections that ended are nobody's any more."""
+        self._shares.tell(self._held())
+        return await super().on_tick(counter)
+
+    def _held(self) -> int:
+        return len(self.server_state.connections) + len(self._beginning)
+
+    def _take_in(self, connection: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._begin(connection))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _begin(self, connection: socket.socket) -> None:
+        # A client that is gone already, or speaks no TLS where it should, is no failure of ours.
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer, end. The system resets what nobody has accepted when the last listener closes."""
         if ADMISSION in self.lifespan.state:
             self.lifespan.state[ADMISSION].is_draining = True
         if self._is_alone:
             _take_nobody_in(sockets or [])
-        # The loop closes its listeners in its own time; a copy can be closed at the moment when nobody waits.
-        copies = [listener.dup() for listener in sockets or []]
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        # What the loop itself had just accepted is made a connection in its next turn.
-        await asyncio.sleep(0)
-        loop = asyncio.get_running_loop()
-        for connection in [connection for copy in copies for connection in _last_connections(copy)]:
-            await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+        self._shares.release()
+        for connection in [connection for listener in self._listeners for connection in listener.close()]:
+            self._take_in(connection)
+        if self._beginning:
+            await asyncio.wait(self._beginning, timeout=BEGINNING_SECONDS)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
@@ -73,6 +114,8 @@ class Server(uvicorn.Server):
 
 class Worker(multiprocess.Process):
     """One of several processes. Its parent tells it to stop, once the parent itself listens no more."""
+
+    config: Config
 
     @property
     def server(self) -> uvicorn.Server:
@@ -125,17 +168,6 @@ def _take_nobody_in(listeners: list[socket.socket]) -> None:
     for listener in listeners:
         with contextlib.suppress(OSError):  # a sandbox may forbid it; a connection in a few thousand is reset then
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
-
-
-def _last_connections(listener: socket.socket) -> list[socket.socket]:
-    listener.setblocking(False)
-    connections: list[socket.socket] = []
-    with listener, contextlib.suppress(OSError):
-        while True:
-            connections.append(listener.accept()[0])
-    for connection in connections:
-        connection.setblocking(False)
-    return connections
 
 
 def create_app_in_worker(readiness: Readiness) -> ASGIApp:

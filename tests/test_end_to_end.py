@@ -13,7 +13,7 @@ import pytest
 
 from export import pipeline
 from tests.export.quick import ROOT, quick_image
-from tests.service.test_main import greeting, port_of, process
+from tests.service.processes import greeting, port_of, process
 
 # The two sample sequences of the text, and what they are: their labels.
 TEXT_SAMPLES = [

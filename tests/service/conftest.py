@@ -1,4 +1,4 @@
-"""A repository of tiny models and the service on it, made once for all tests that do not change them."""
+"""Repositories of tiny models and the service on one, made once for all tests that do not change them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +29,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository that no test changes."""
     folder = tmp_path_factory.mktemp("model_repository")
     fill(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of one model, that no test changes."""
+    folder = tmp_path_factory.mktemp("one_model")
+    publish(folder, "timeseries", "1", timeseries_model())
     return folder
 
 

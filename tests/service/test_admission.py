@@ -1,6 +1,7 @@
 """Who is let in to one worker, and when."""
 
 import asyncio
+import time
 from collections import Counter
 from functools import partial
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.admission import BEGUN_IN_A_TURN, Admission
+from service.deadline import Deadlines
 from service.problems import Overloaded
 from tests.service.batching import turns
 
@@ -161,6 +163,47 @@ def test_turn_begins_few_from_wherever_they_come() -> None:
 
     assert len(door.begun) == 2 * BEGUN_IN_A_TURN
     assert door.most_in_a_turn() < 2 * BEGUN_IN_A_TURN
+
+
+@pytest.mark.parametrize(
+    ("line", "turn_seconds", "time_ms", "has_place"),
+    [
+        (0, 0.05, b"100", True),
+        (10, 0.05, b"1000", True),
+        (200, 0.05, b"100", False),
+        (200, 0.05, b"60000", True),
+        (200, 0.05, None, True),
+        (200, 0.05, b"soon", True),
+    ],
+)
+def test_line_longer_than_an_eighth_of_its_time(
+    line: int, turn_seconds: float, time_ms: bytes | None, has_place: bool
+) -> None:
+    """Whoever would wait so long is refused; a time that cannot be read is told by the route, and counts as none."""
+    admission = Admission(1000, deadlines=Deadlines(30_000))
+    headers = [] if time_ms is None else [(b"x-request-timeout-ms", time_ms)]
+
+    async def act() -> bool:
+        for _ in range(BEGUN_IN_A_TURN * 6):
+            admission.begin(lambda: None)
+        for _ in range(4):
+            time.sleep(turn_seconds)  # noqa: ASYNC251  # the loop is busy: that is what is tested
+            await turns(1)
+        for _ in range(line - admission.waiting):
+            admission.begin(lambda: None)
+        while admission.waiting > line:
+            await turns(1)
+        return admission.has_place(headers)
+
+    assert asyncio.run(act()) == has_place
+
+
+@pytest.mark.parametrize(("time_ms", "pauses"), [(b"4999", False), (b"5000", True), (b"60000", True), (b"soon", True)])
+def test_pause_only_for_who_has_time(time_ms: bytes, pauses: bool) -> None:
+    """A pause takes a tenth of a request's time at most."""
+    admission = Admission(1, deadlines=Deadlines(30_000))
+
+    assert (admission.pause_seconds([(b"x-request-timeout-ms", time_ms)]) > 0) == pauses
 
 
 def test_requests_that_wait_to_begin_fill_the_worker() -> None:

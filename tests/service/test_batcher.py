@@ -1,38 +1,25 @@
-"""Concurrent requests → one run: whoever asks gets the own rows or the own error, whatever becomes of the others."""
+"""Concurrent requests → one run: who runs with whom, when, and in how large a batch."""
 
 import asyncio
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from models.answer import outputs_needed
 from service.admission import Admission
-from service.batcher import BatchSizeError, Row
+from service.batch_queue import Row
 from service.pace import Pace
-from service.problems import Overloaded
 from service.session import Session
 from service.timing import Timing
 from tests.service.batching import (
     AN_HOUR_SECONDS,
     IN_THREADS,
     ITSELF,
-    MISHAPS,
     MIXED,
     ON_LOOP,
-    Call,
-    Crowd,
     EchoSession,
-    End,
-    GiveUp,
     HeldSession,
     LateExecutor,
-    Place,
-    Step,
-    Turns,
     batcher_of,
     begin,
     call,
@@ -42,102 +29,6 @@ from tests.service.batching import (
     turns,
 )
 from tests.service.tiny_models import expected_timeseries, image_model, timeseries_model
-
-OUTPUTS = (ITSELF, ("doubled",), ("itself", "doubled"))
-
-
-SMALL = st.integers(0, 5)
-LENGTHS = st.lists(st.sampled_from([1, 1, 2, 3, 7]), min_size=1, max_size=6).map(tuple)
-STEPS: st.SearchStrategy[list[Step]] = st.lists(
-    st.builds(Call, LENGTHS, st.none() | SMALL, st.sampled_from(OUTPUTS))
-    | st.builds(Call, st.just((1,)), st.none(), st.just(ITSELF))
-    | st.builds(GiveUp, SMALL)
-    | st.builds(End, SMALL)
-    | st.builds(Turns, st.integers(1, 3)),
-    max_size=25,
-)
-MISHAPS_BY_RUN = st.dictionaries(st.integers(0, 12), st.sampled_from(MISHAPS), max_size=4)
-DELAYS_SECONDS = st.sampled_from([0.0, 0.0, 0.001])
-
-
-PLACES = {
-    "on the loop": Place(ON_LOOP, 2, {1: 4, 2: 4, 3: 4, 7: 4}),
-    "on the loop and in one thread": Place(MIXED, 2, {1: 4, 2: 2, 3: 1, 7: 4}),
-    "in one thread": Place(IN_THREADS, 1, {1: 4, 2: 4, 3: 4, 7: 4}),
-    "in two threads": Place(IN_THREADS, 2, {1: 4, 2: 4, 3: 4, 7: 4}),
-}
-EVERYWHERE = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-
-
-def check_answers(crowd: Crowd) -> None:
-    """Each caller is told the own rows, or what was wrong with a run that held nothing else, or has given up."""
-    assert crowd.complaints == []
-    assert min(crowd.waiting) == crowd.waiting[-1] == 0
-    for caller in crowd.callers:
-        errors = {run.error for run in crowd.session.runs if run.error and set(run.numbers) <= set(caller.numbers)}
-        if caller.task.cancelled():
-            assert caller.given_up_after is not None
-        elif errors:
-            assert str(caller.task.exception()) in errors
-        else:
-            assert caller.given_up_after is None
-            assert min(caller.numbers) > 0
-            assert told(caller.task.result()) == caller.answer()
-
-
-def check_runs(crowd: Crowd, place: Place) -> None:
-    """One kind and no more rows than allowed in each run; whoever was answered had each row run well, once."""
-    callers = {number: caller for caller in crowd.callers for number in caller.numbers}
-    for run in crowd.session.runs:
-        assert len(run.numbers) <= place.most_rows[run.length]
-        assert {callers[number].call.outputs for number in run.numbers} == {run.outputs}
-    ran = Counter(number for run in crowd.session.runs if not run.error for number in run.numbers)
-    assert set(ran.values()) == {1}
-    answered = [one for one in crowd.callers if not one.task.cancelled() and not one.task.exception()]
-    assert {number for one in answered for number in one.numbers} <= set(ran)
-
-
-@EVERYWHERE
-@given(steps=STEPS, mishaps=MISHAPS_BY_RUN, delay_seconds=DELAYS_SECONDS)
-@settings(deadline=None)
-def test_each_caller_gets_the_own_rows_or_the_own_error(
-    place: Place, steps: list[Step], mishaps: dict[int, str], delay_seconds: float
-) -> None:
-    """Whoever else asks, gives up, sends poison or meets a failing run: nobody hangs, nobody stays counted."""
-    crowd = Crowd(place, LateExecutor(), mishaps, delay_seconds).act(steps)
-
-    check_answers(crowd)
-
-
-@EVERYWHERE
-@given(steps=STEPS, mishaps=MISHAPS_BY_RUN, delay_seconds=DELAYS_SECONDS)
-@settings(deadline=None)
-def test_runs_hold_one_kind_and_nobody_who_gave_up(
-    place: Place, steps: list[Step], mishaps: dict[int, str], delay_seconds: float
-) -> None:
-    """No run mixes kinds or is too large, no row is run twice for one answer, nor after its caller has left."""
-    crowd = Crowd(place, LateExecutor(), mishaps, delay_seconds).act(steps)
-
-    check_runs(crowd, place)
-    for caller in crowd.callers:
-        is_failed = any(run.error and set(run.numbers) <= set(caller.numbers) for run in crowd.session.runs)
-        if caller.given_up_after is not None and not is_failed:
-            later = crowd.session.batches[caller.given_up_after :]
-            assert not {number for batch in later for number in batch} & set(caller.numbers)
-
-
-@EVERYWHERE
-@given(steps=STEPS, mishaps=MISHAPS_BY_RUN, delay_seconds=DELAYS_SECONDS)
-@settings(deadline=None, max_examples=50)
-def test_real_threads_change_nothing(
-    place: Place, steps: list[Step], mishaps: dict[int, str], delay_seconds: float
-) -> None:
-    """Whenever runs end and in whichever order: answers, runs and counts are as ever."""
-    with ThreadPoolExecutor(2) as executor:
-        crowd = Crowd(place, executor, mishaps, delay_seconds).act(steps)
-
-    check_answers(crowd)
-    check_runs(crowd, place)
 
 
 def test_what_queued_while_the_session_was_busy_runs_together() -> None:
@@ -194,6 +85,25 @@ def test_runs_of_one_call_leave_turns_to_others() -> None:
 
     assert seen[-1] == 10
     assert np.diff(seen).max() == 1
+
+
+def test_kinds_that_began_together_run_in_one_turn() -> None:
+    """A turn under load is long: with one run in each, whatever comes in several kinds would fall behind."""
+    session, admission = EchoSession(ON_LOOP), Admission(1000)
+    seen = [0]
+
+    async def act() -> None:
+        batcher = batcher_of("echo", "1", session, admission=admission)
+        for number in range(12):
+            begin(admission, batcher, number, length=1 + number % 3)
+        while admission.waiting or not session.runs:
+            await turns(1)
+            seen.append(len(session.runs))
+
+    asyncio.run(act())
+
+    assert session.batches == [(0, 3, 6, 9), (1, 4, 7, 10), (2, 5, 8, 11)]
+    assert np.diff(seen).max() == 3
 
 
 def test_as_many_runs_at_once_as_there_are_cores() -> None:
@@ -310,155 +220,6 @@ def test_full_batch_of_long_inputs_does_not_wait_for_short_company() -> None:
     asyncio.run(act())
 
     assert session.batches == [(1, 2), (3, 4)]
-
-
-@pytest.mark.parametrize("pace", [ON_LOOP, IN_THREADS])
-def test_poison_is_told_to_its_own_caller(pace: Pace) -> None:
-    """The others of its batch are answered: they run again, each alone."""
-    session = EchoSession(pace)
-
-    async def act() -> list[list[Row] | BaseException]:
-        batcher = batcher_of("echo", "1", session)
-        return await asyncio.gather(*[call(batcher, number) for number in (1, -2, 3)], return_exceptions=True)
-
-    first, poisoned, last = asyncio.run(act())
-
-    assert session.batches == [(1, -2, 3), (1,), (-2,), (3,)]
-    assert isinstance(poisoned, ArithmeticError)
-    assert isinstance(first, list)
-    assert isinstance(last, list)
-    assert told([*first, *last]) == [expected(1), expected(3)]
-
-
-@pytest.mark.parametrize("mishap", ["lacks a row", "has a row too many", "has no rows"])
-def test_run_without_one_row_for_each_is_no_answer(mishap: str) -> None:
-    """Nobody gets the row of another: such a run is repeated, and at last refused."""
-    session = EchoSession(ON_LOOP, {0: mishap, 2: mishap})
-
-    async def act() -> list[list[Row] | BaseException]:
-        batcher = batcher_of("echo", "1", session)
-        return await asyncio.gather(*[call(batcher, number) for number in (1, 2)], return_exceptions=True)
-
-    first, second = asyncio.run(act())
-
-    assert session.batches == [(1, 2), (1,), (2,)]
-    assert isinstance(first, list)
-    assert told(first) == [expected(1)]
-    assert isinstance(second, BatchSizeError)
-
-
-def test_whoever_gave_up_is_not_run() -> None:
-    """Neither who left while the session was busy, nor who left during the run that failed."""
-    session, threads = EchoSession(IN_THREADS), LateExecutor()
-
-    async def act() -> None:
-        batcher = batcher_of("echo", "1", session, executor=threads)
-        waiting = [call(batcher, number) for number in (1, -2, 3)]
-        await turns()
-        waiting += [call(batcher, number) for number in (4, 5)]
-        await turns()
-        waiting[2].cancel()
-        waiting[3].cancel()
-        while threads.hand_over():
-            await turns()
-        await asyncio.wait(waiting)
-
-    asyncio.run(act())
-
-    assert session.batches == [(1, -2, 3), (1,), (-2,), (5,)]
-
-
-def test_call_that_failed_leaves_no_rows_behind() -> None:
-    """Its caller is told the error: nobody waits for what of it has not run."""
-    session, threads = EchoSession(IN_THREADS), LateExecutor()
-
-    async def act() -> None:
-        batcher = batcher_of("echo", "1", session, executor=threads, max_batch_size=2)
-        asked = call(batcher, -1, 2, 3, 4, 5, 6)
-        await turns()
-        threads.hand_over()
-        with pytest.raises(ArithmeticError, match="poison -1"):
-            await asked
-        while threads.hand_over():
-            await turns()
-
-    asyncio.run(act())
-
-    assert (5, 6) not in session.batches
-
-
-def test_full_queue_refuses() -> None:
-    """As many wait as may; the next is told to come later, at no cost to them. Alone, more may come at once."""
-    session, threads = EchoSession(IN_THREADS), LateExecutor()
-    admission = Admission(3)
-
-    async def act() -> list[list[Row]]:
-        batcher = batcher_of("echo", "1", session, executor=threads, admission=admission)
-        waiting = [call(batcher, 1, 2, 3, 4, 5)]
-        await turns()
-        waiting += [call(batcher, 6), call(batcher, 7, 8)]
-        with pytest.raises(Overloaded, match="3 inputs wait already, at most 3 do"):
-            await call(batcher, 9)
-        while threads.hand_over():
-            await turns()
-        return await asyncio.gather(*waiting)
-
-    answers = asyncio.run(act())
-
-    assert [told(rows) for rows in answers] == [
-        [expected(number) for number in numbers] for numbers in ((1, 2, 3, 4, 5), (6,), (7, 8))
-    ]
-    assert admission.waiting == 0
-
-
-def test_whoever_gave_up_leaves_the_place_at_once() -> None:
-    """It is free for the next one, though the run that they waited behind still goes on."""
-    session, threads = EchoSession(IN_THREADS), LateExecutor()
-    admission = Admission(2)
-
-    async def act() -> None:
-        batcher = batcher_of("echo", "1", session, executor=threads, admission=admission)
-        waiting = [call(batcher, 1)]
-        await turns()
-        waiting += [call(batcher, 2, 3)]
-        await turns()
-        assert admission.is_full
-        waiting[1].cancel()
-        await turns()
-        waiting += [call(batcher, 4, 5)]
-        await turns()
-        while threads.hand_over():
-            await turns()
-        await asyncio.wait(waiting)
-
-    asyncio.run(act())
-
-    assert session.batches == [(1,), (4, 5)]
-    assert admission.waiting == 0
-
-
-def test_closed_threads_leave_nobody_waiting() -> None:
-    """What runs is answered; what waits, for a thread or for its batch, ends with an error."""
-    session, threads = HeldSession(IN_THREADS), ThreadPoolExecutor(1)
-
-    async def act() -> list[list[Row] | BaseException]:
-        batcher = batcher_of("echo", "1", session, executor=threads, cores=2)
-        runs = call(batcher, 1)
-        await session.begun()
-        waits = call(batcher, 2)
-        await turns()
-        queued = call(batcher, 3, 4)
-        await turns()
-        threads.shutdown(wait=False, cancel_futures=True)
-        session.let_go()
-        return [*await asyncio.gather(runs, waits, queued, return_exceptions=True)]
-
-    answered, *others = asyncio.run(act())
-
-    assert isinstance(answered, list)
-    assert told(answered) == [expected(1)]
-    assert [type(error) for error in others] == [asyncio.CancelledError, RuntimeError]
-    assert session.batches == [(1,)]
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 65])

@@ -15,7 +15,7 @@ from service.repository import Repository
 from service.settings import Settings
 from tests.service.batching import batcher_of
 from tests.service.client import running
-from tests.service.test_main import finished, greeting, process
+from tests.service.processes import finished, greeting, process
 from tests.service.tiny_models import publish, timeseries_model
 
 MODEL = timeseries_model()

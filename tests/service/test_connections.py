@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.test_draining import BODY, HEAD, connected, received
-from tests.service.test_main import greeting, port_of, process
+from tests.service.processes import greeting, port_of, process
+from tests.service.wire import BODY, HEAD, connected, until_closed
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_requests_before_garbage_are_answered(port: int, requests: int, rest: by
     """Those that came whole have their answers, in order, before the complaint; then the connection ends."""
     with connected(port) as connection:
         connection.sendall((HEAD + BODY) * requests + rest)
-        answers = received(connection).split(b"HTTP/1.1 ")[1:]
+        answers = until_closed(connection).split(b"HTTP/1.1 ")[1:]
 
     assert [answer[:3] for answer in answers] == [b"200"] * requests + [status]
 
@@ -43,7 +43,7 @@ def test_client_that_sends_no_more_and_is_owed_nothing_is_let_go(port: int, sent
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
 
-        assert received(connection) == b""
+        assert until_closed(connection) == b""
 
 
 def test_idle_connection_that_was_answered_is_let_go(port: int) -> None:
@@ -53,4 +53,4 @@ def test_idle_connection_that_was_answered_is_let_go(port: int) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.shutdown(socket.SHUT_WR)
 
-        assert b"HTTP/1.1" not in received(connection)
+        assert b"HTTP/1.1" not in until_closed(connection)

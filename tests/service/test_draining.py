@@ -11,25 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.conftest import SERIES
-from tests.service.test_main import PATIENCE_SECONDS, finished, greeting, patience, port_of, process
+from tests.service.held import held
+from tests.service.patience import PATIENCE_SECONDS, wait_until
+from tests.service.processes import finished, greeting, patience, port_of, process
+from tests.service.wire import BODY, HEAD, answer_on, asked, begin_request, connected, until_closed
 
-BODY = json.dumps({"sequence": SERIES}).encode()
-HEAD = f"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
 CLIENTS = 12
-
-
-def connected(port: int) -> socket.socket:
-    """A connection of its own."""
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
-
-
-def received(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
-    answer = b""
-    while chunk := connection.recv(65536):
-        answer += chunk
-    return answer
 
 
 def wait_until_refused(port: int) -> None:
@@ -38,7 +25,7 @@ def wait_until_refused(port: int) -> None:
         try:
             with connected(port) as connection:
                 connection.settimeout(PATIENCE_SECONDS)
-                received(connection)
+                until_closed(connection)
         except ConnectionRefusedError:
             return
     raise AssertionError("connections are still taken in")
@@ -58,7 +45,7 @@ def test_new_connections_are_refused_while_a_request_runs(
             started.send_signal(number)
             wait_until_refused(port)
             running.sendall(BODY[20:])
-            answer = received(running)
+            answer = until_closed(running)
         status, _, _ = finished(started)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -69,7 +56,7 @@ def answered_once(port: int) -> bytes:
     """The answer to one whole request: by then, what was sent before it on another connection has arrived too."""
     with connected(port) as connection:
         connection.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + BODY)
-        return received(connection)
+        return until_closed(connection)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -81,7 +68,7 @@ def test_request_of_a_connection_that_was_silent_is_answered(repository: Path, w
             answered_once(port)
             started.send_signal(signal.SIGTERM)
             silent.sendall(HEAD + BODY)
-            answer = received(silent)
+            answer = until_closed(silent)
         status, _, _ = finished(started)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -137,4 +124,46 @@ def test_workers_end_with_a_parent_that_was_killed(repository: Path) -> None:
         started.communicate(timeout=PATIENCE_SECONDS)
 
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+            connected(port)
+
+
+def test_who_waits_when_the_server_stops_is_answered(one_model: Path) -> None:
+    """The one that runs and those that wait; then their connections are closed."""
+    with held(one_model) as service:
+        connections = service.fill([1, 2, 3])
+        service.listening.server.should_exit = True
+        wait_until(lambda: service.listening.admission.is_draining)
+        service.runs.let_go()
+        answers = [until_closed(connection) for connection in connections]
+
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 200 "] * 3
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_stopping_server_says_so_to_who_asks_whether_it_is_ready(one_model: Path, workers: str) -> None:
+    """On a connection that was there before; who sends a body meanwhile is answered, and the process ends."""
+    with process(one_model, HEED_WORKERS=workers) as started:
+        port = port_of(greeting(started, 1))
+        with (
+            connected(port) as probe,
+            connected(port) as sending,
+        ):
+            before = ready(probe)
+            begin_request(sending, len(BODY))
+            started.send_signal(signal.SIGTERM)
+            while (told := ready(probe))[0] == 200:
+                pass
+            sending.sendall(BODY)
+            answer = until_closed(sending)
+        status, _, _ = finished(started)
+
+    assert before[0] == 200
+    assert (told[0], json.loads(told[1])["type"]) == (503, "urn:heed:problem:draining")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert status == 0
+
+
+def ready(connection: socket.socket) -> tuple[int, bytes]:
+    """What is said on this connection."""
+    connection.sendall(asked("/v2/health/ready"))
+    return answer_on(connection)

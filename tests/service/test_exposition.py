@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 
-from tests.service.test_draining import BODY
-from tests.service.test_http_cycle import wait_until
-from tests.service.test_main import PATIENCE_SECONDS, greeting, port_of, process
+from tests.service.patience import PATIENCE_SECONDS, wait_until
+from tests.service.processes import greeting, halted, port_of, process, workers_of
 from tests.service.test_metrics import OPEN_METRICS, read
-from tests.service.tiny_models import publish, timeseries_model
+from tests.service.wire import BODY
 
 KEY = "a-key-of-the-tests"
 PREDICTION = "/predict/timeseries"
@@ -30,11 +29,11 @@ class Service:
 
     def __init__(self, started: "subprocess.Popen[str]") -> None:
         self.port = port_of(greeting(started, 1))
-        self._children = Path(f"/proc/{started.pid}/task/{started.pid}/children")
+        self._started = started
 
     def workers(self) -> list[int]:
-        """Their process numbers; the parent may have another child, which loads nothing."""
-        return [int(child) for child in self._children.read_text().split() if is_worker(int(child))]
+        """Their process numbers."""
+        return workers_of(self._started)
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         """One request on a connection of its own: status, headers, text."""
@@ -53,32 +52,6 @@ class Service:
     def told(self) -> dict[str, float]:
         """Every sample of the text."""
         return read(self.ask("GET", "/metrics")[2])
-
-
-def is_worker(process_id: int) -> bool:
-    """Whether it has loaded what runs the models."""
-    try:
-        return "onnxruntime" in Path(f"/proc/{process_id}/maps").read_text()
-    except OSError:  # it has ended meanwhile
-        return False
-
-
-@contextmanager
-def halted(process_id: int) -> Iterator[None]:
-    """In this block the process does nothing: whoever asks is answered by another."""
-    os.kill(process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process_id, signal.SIGCONT)
-
-
-@pytest.fixture(scope="module")
-def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of one."""
-    folder = tmp_path_factory.mktemp("one_model")
-    publish(folder, "timeseries", "1", timeseries_model())
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message
 
+from service.access_log import AccessLog
 from service.front import Front
 from service.metrics import Unmetered
 from service.request_log import RequestLog
@@ -98,7 +99,7 @@ class Both:
         assert isinstance(in_front._app, Front)
         application = in_front._app._app
         assert isinstance(application, FastAPI)
-        behind = RequestLog(application, Unmetered())
+        behind = RequestLog(application, AccessLog(Unmetered()))
         one, other = (self.client.portal.call(answer, app, scope, body) for app in (in_front, behind))
         return one, other
 

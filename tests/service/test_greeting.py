@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.greeting import Address, greeting_lines
-from tests.service.test_main import finished, process
+from tests.service.processes import finished, process
 
 
 class OtherServer(BaseHTTPRequestHandler):

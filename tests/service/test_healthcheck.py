@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.service.test_main import PATIENCE_SECONDS, ROOT, greeting, logged, port_of, process
+from tests.service.patience import PATIENCE_SECONDS
+from tests.service.processes import ROOT, greeting, logged, port_of, process
 
 ROOTED = {"HEED_ROOT_PATH": "/heed"}
 

@@ -2,12 +2,9 @@
 
 import asyncio
 import http.client
-import socket
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,102 +13,20 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from service.access_log import AccessLog
 from service.admission import ADMISSION, Admission
 from service.http_protocol import HttpProtocol
 from service.metrics import Unmetered
 from service.request_log import RequestLog
-from service.workers import Server, server_config
+from tests.service.listening import Listening, listening
+from tests.service.patience import A_WHILE_SECONDS, PATIENCE_SECONDS
+from tests.service.wire import answer_on, asked, read_answer, until_closed
 
-PATIENCE_SECONDS = 30
-# How long is looked for what should not come or not stay: far longer than it takes where it comes.
-A_WHILE_SECONDS = 3
 WHOLE = b'{"ready":true}'
 PIECES = [b"one ", b"", b"two ", b"x" * 100_000, b" three"]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Look often, until it is so."""
-    due = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < due, "it did not happen"
-        time.sleep(0.005)
-
-
-@dataclass(frozen=True)
-class Listening:
-    """A server in a thread of this process."""
-
-    port: int
-    server: Server
-
-    @property
-    def admission(self) -> Admission:
-        """Its one count of what waits."""
-        admission: Admission = self.server.lifespan.state[ADMISSION]
-        return admission
-
-    def connected(self) -> socket.socket:
-        """A connection of its own."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
-
-
-@contextmanager
-def listening(app: ASGIApp, keep_alive_seconds: int = 5) -> Iterator[Listening]:
-    """The application behind real sockets, as the service's own process has it; stopped in peace with the block."""
-    config = server_config(app, timeout_keep_alive=keep_alive_seconds, timeout_graceful_shutdown=PATIENCE_SECONDS)
-    server = Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            wait_until(lambda: server.started)
-            yield Listening(port, server)
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-class Unread:
-    """What came on a connection; the standard library's client closes it after each answer, and it stays open."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def close(self) -> None:
-        """Not yet."""
-
-    def makefile(self, _: str) -> "Unread":
-        """It stands for the connection too."""
-        return self
-
-
-def read_answer(file: Any, method: str = "GET") -> tuple[int, bytes]:
-    """Status and body of the next answer."""
-    response = http.client.HTTPResponse(Unread(file), method=method)  # type: ignore[arg-type]  # it asks for no more
-    response.begin()
-    return response.status, response.read()
-
-
-def answer_on(connection: socket.socket) -> tuple[int, bytes]:
-    """The same, on a connection where nothing comes behind it."""
-    with connection.makefile("rb") as file:
-        return read_answer(file)
-
-
-def until_closed(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
-    came = b""
-    while chunk := connection.recv(65536):
-        came += chunk
-    return came
 
 
 async def answer_whole(request: Request) -> Response:
@@ -168,18 +83,13 @@ def served() -> Iterator[Listening]:
             Route("/pieces", answer_in_pieces),
             Route("/nothing", answer_with_nothing),
             Mount("/broken", break_after_head),
-            Mount("/logged", RequestLog(break_after_head, Unmetered())),
+            Mount("/logged", RequestLog(break_after_head, AccessLog(Unmetered()))),
             Mount("/unended", begin_and_return),
         ],
         lifespan=lifespan,
     )
     with listening(app) as server:
         yield server
-
-
-def asked(target: str, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
-    """A request's head."""
-    return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: x", *lines, "", ""]).encode()
 
 
 def test_whole_answer_comes_in_one_piece(served: Listening) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -14,18 +15,9 @@ from pydantic import SecretStr
 from service.app import create_app
 from service.http_protocol import LINGERING_SECONDS
 from service.settings import Settings
-from tests.service.test_draining import BODY
-from tests.service.test_http_cycle import (
-    A_WHILE_SECONDS,
-    PATIENCE_SECONDS,
-    Listening,
-    answer_on,
-    asked,
-    listening,
-    read_answer,
-    wait_until,
-)
-from tests.service.tiny_models import publish, timeseries_model
+from tests.service.listening import Listening, listening
+from tests.service.patience import A_WHILE_SECONDS, PATIENCE_SECONDS, wait_until
+from tests.service.wire import BODY, answer_on, asked, read_answer, until_closed
 
 KEY = "a-key-of-the-tests"
 LIMIT = 100_000
@@ -36,11 +28,9 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+def service(one_model: Path) -> Iterator[Listening]:
     """A service with a key and a short limit, whose idle connections end after a second."""
-    repository = tmp_path_factory.mktemp("one_model")
-    publish(repository, "timeseries", "1", timeseries_model())
-    settings = Settings(model_repository=repository, api_keys=SecretStr(KEY), max_body_bytes=LIMIT)
+    settings = Settings(model_repository=one_model, api_keys=SecretStr(KEY), max_body_bytes=LIMIT)
     with listening(create_app(settings), keep_alive_seconds=1) as server:
         wait_until(lambda: ready(server) == 200)
         yield server
@@ -193,3 +183,19 @@ def test_who_sends_for_ever_is_cut_off(service: Listening) -> None:
     # Its clock may be read a little before ours.
     assert all(LINGERING_SECONDS - 0.5 < one.seconds < PATIENCE_SECONDS for one in insistent)
     assert told == [401] + [200] * (len(told) - 1)
+
+
+def test_connection_is_kept_from_its_last_answer_on(one_model: Path) -> None:
+    """A request in between begins the time anew; then it is closed, with nothing more said."""
+    app = create_app(Settings(model_repository=one_model))
+    with listening(app, keep_alive_seconds=1) as server, server.connected() as connection:
+        for _ in range(3):
+            connection.sendall(asked("/v2/health/live"))
+            assert answer_on(connection)[0] == 200
+            time.sleep(0.6)
+        began = time.monotonic()
+        rest = until_closed(connection)
+        seconds = time.monotonic() - began
+
+    assert rest == b""
+    assert seconds < PATIENCE_SECONDS

@@ -1,6 +1,5 @@
 """python -m service as a process: start, first words, signals, wrong settings, and what is no HTTP."""
 
-import http.client
 import json
 import os
 import re
@@ -9,117 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.service.conftest import SERIES
 from tests.service.picture_files import noise, saved
-
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30
-
-
-@contextmanager
-def process(repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """The service on a free port, ended with the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEED_")}
-    environment |= {"HEED_MODEL_REPOSITORY": str(repository), "HEED_PORT": "0", "HEED_WORKERS": "1", **settings}
-    with subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as started:
-        try:
-            yield started
-        finally:
-            kill(started)
-
-
-def kill(started: subprocess.Popen[str]) -> None:
-    """The process and its workers: it has a group of its own, as a terminal makes it."""
-    with suppress(ProcessLookupError):
-        os.killpg(started.pid, signal.SIGKILL)
-
-
-@contextmanager
-def patience(started: subprocess.Popen[str]) -> Iterator[None]:
-    """What is waited for in the block must come in time; else the process is killed, and the waiting ends."""
-    timer = threading.Timer(PATIENCE_SECONDS, kill, [started])
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def greeting(started: subprocess.Popen[str], lines: int = 3) -> list[str]:
-    """What is printed once it is ready."""
-    assert started.stdout
-    with patience(started):
-        return [started.stdout.readline().strip() for _ in range(lines)]
-
-
-def port_of(lines: list[str]) -> int:
-    """The port in the first line."""
-    return int(lines[0].rpartition(":")[2])
-
-
-def logged(started: subprocess.Popen[str], event: str, times: int) -> list[dict[str, Any]]:
-    """The log from here until this event came that many times."""
-    assert started.stderr
-    events: list[dict[str, Any]] = []
-    with patience(started):
-        while sum(one["event"] == event for one in events) < times:
-            line = started.stderr.readline()
-            assert line, f"the process ended before '{event}'"
-            events.append(json.loads(line))
-    return events
-
-
-def finished(started: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit status, and what is left of stdout and stderr."""
-    assert started.stdout
-    assert started.stderr
-    with patience(started):
-        out, err = started.stdout.read(), started.stderr.read()
-        return started.wait(), out, err
-
-
-def begin_request(connection: socket.socket, length: int) -> None:
-    """Send the head of a prediction and wait until its body is asked for: from then on the request is running."""
-    head = f"POST /predict/timeseries HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}"
-    connection.sendall(f"{head}\r\n\r\n".encode())
-    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-def get(port: int, path: str) -> tuple[int, bytes]:
-    """One request on its own connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-    connection.request("GET", path)
-    response = connection.getresponse()
-    status, content = response.status, response.read()
-    connection.close()
-    return status, content
-
-
-def exchanged(port: int, sent: bytes) -> bytes:
-    """What comes back for these bytes until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
-        connection.sendall(sent)
-        answer = b""
-        while chunk := connection.recv(65536):
-            answer += chunk
-        return answer
+from tests.service.processes import ROOT, finished, greeting, logged, port_of, process
+from tests.service.wire import BODY, begin_request, connected, exchanged, get, until_closed
 
 
 @pytest.fixture(scope="module")
@@ -188,18 +85,15 @@ def saved_png() -> bytes:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_running_request_is_answered_after_sigterm(repository: Path, workers: int) -> None:
     """A request whose body is still on its way when the signal comes gets its answer."""
-    body = json.dumps({"sequence": SERIES}).encode()
     with process(repository, HEED_WORKERS=str(workers)) as started:
         port = port_of(greeting(started))
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
-            begin_request(connection, len(body))
-            connection.sendall(body[:20])
+        with connected(port) as connection:
+            begin_request(connection, len(BODY))
+            connection.sendall(BODY[:20])
             started.send_signal(signal.SIGTERM)
             logged(started, "Shutting down", workers)
-            connection.sendall(body[20:])
-            answer = b""
-            while chunk := connection.recv(65536):
-                answer += chunk
+            connection.sendall(BODY[20:])
+            answer = until_closed(connection)
         status, _, _ = finished(started)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -211,7 +105,7 @@ def test_request_that_never_ends_does_not_hold_the_server(repository: Path) -> N
     """After the shutdown timeout the process ends all the same."""
     with process(repository, HEED_SHUTDOWN_TIMEOUT_SECONDS="1") as started:
         port = port_of(greeting(started))
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+        with connected(port) as connection:
             begin_request(connection, 100)
             connection.sendall(b"{")
             started.send_signal(signal.SIGTERM)
@@ -326,7 +220,7 @@ def test_request_for_a_websocket_is_a_request(server: tuple[int, list[str]]) -> 
 
 def test_body_over_the_limit_is_refused_before_it_is_sent(server: tuple[int, list[str]]) -> None:
     """A client that waits for 100 Continue gets 413 in its place."""
-    with socket.create_connection(("127.0.0.1", server[0]), timeout=PATIENCE_SECONDS) as connection:
+    with connected(server[0]) as connection:
         connection.sendall(
             b"POST /predict/image HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
         )

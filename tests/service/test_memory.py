@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.service.patience import PATIENCE_SECONDS
 from tests.service.picture_files import saved
-from tests.service.test_main import PATIENCE_SECONDS, greeting, port_of, process
+from tests.service.processes import greeting, port_of, process
 
 
 def test_memory_of_large_pictures_is_bounded_and_given_back(repository: Path) -> None:

@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access_log import AccessLog
 from service.metrics import Unmetered
 from service.request_log import RequestLog
 from service.settings import Settings
@@ -79,7 +80,7 @@ def broken_client(client: Client) -> Client:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise KeyError("a bug")
 
-    return Client(RequestLog(broken, Unmetered()), client.portal)
+    return Client(RequestLog(broken, AccessLog(Unmetered())), client.portal)
 
 
 @pytest.fixture(scope="module")

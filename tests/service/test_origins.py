@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from service.access_log import AccessLog
 from service.metrics import Unmetered
 from service.origins import with_origins
 from service.request_log import RequestLog
@@ -23,7 +24,7 @@ async def behind(scope: object, receive: object, send: object) -> None:
 def pages() -> Iterator[Client]:
     """A service that pages of one origin may ask."""
     with start_blocking_portal() as portal:
-        yield Client(RequestLog(with_origins(behind, (ORIGIN,)), Unmetered()), portal)
+        yield Client(RequestLog(with_origins(behind, (ORIGIN,)), AccessLog(Unmetered())), portal)
 
 
 def test_preflight_of_a_known_origin_is_taken(pages: Client) -> None:

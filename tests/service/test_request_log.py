@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from service.access_log import AccessLog
 from service.app import create_app
 from service.exchange import with_request
 from service.metrics import Unmetered
@@ -61,7 +62,7 @@ def test_bug_is_logged_and_told_without_its_inside() -> None:
         raise KeyError("/secret/path")
 
     with structlog.testing.capture_logs([with_request]) as lines:
-        sent = call(RequestLog(broken, Unmetered()), "/x", b"", [])
+        sent = call(RequestLog(broken, AccessLog(Unmetered())), "/x", b"", [])
 
     assert sent[0]["status"] == 500
     assert (b"content-type", b"application/problem+json") in sent[0]["headers"]

@@ -15,7 +15,9 @@ from anyio import wait_all_tasks_blocked
 from service.problems import BodyTimeout, DeadlinePassed
 from service.request_body import LONG_BODIES_AT_ONCE, LONG_BODY_BYTES, Body, BodyReader
 from tests.service.conftest import SERIES
-from tests.service.test_main import PATIENCE_SECONDS, get, greeting, port_of, process
+from tests.service.patience import PATIENCE_SECONDS
+from tests.service.processes import greeting, port_of, process
+from tests.service.wire import get
 
 SCOPE: dict[str, Any] = {"type": "http", "headers": []}
 LIMIT = 2 * LONG_BODY_BYTES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.test_main import finished, process
+from tests.service.processes import finished, process
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tests.service.test_main import PATIENCE_SECONDS, finished, greeting, port_of, process
+from tests.service.patience import PATIENCE_SECONDS
+from tests.service.processes import finished, greeting, port_of, process
 
 AUTHORITY = trustme.CA()
 

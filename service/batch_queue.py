@@ -1,0 +1,125 @@
+"""What waits for a run of one model: equal row shapes and equal output sets meet in it, and the kinds take turns."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from models.answer import Outputs
+from service.admission import Admission
+from service.session import Tensor
+from service.timing import Timing
+
+Key = tuple[tuple[int, ...], tuple[str, ...]]
+
+
+class Row(NamedTuple):
+    """One input's row in the outputs of the run that it was part of."""
+
+    outputs: Outputs
+    place: int
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """Rows of one request, which stay together, and who waits for them."""
+
+    key: Key
+    rows: Tensor
+    done: "asyncio.Future[list[Row]]"
+    timing: Timing
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Inputs in one run; numbers in one that stays on the event loop; runs in threads at once."""
+
+    max_batch_size: int
+    values_on_loop: int
+    parallel_runs: int
+
+    def is_short(self, shape: tuple[int, ...]) -> bool:
+        """Whether runs of inputs of this shape stay on the event loop."""
+        return math.prod(shape) <= self.values_on_loop
+
+    def most_rows(self, shape: tuple[int, ...]) -> int:
+        """Inputs of this shape in one run."""
+        values = math.prod(shape)
+        if values > self.values_on_loop:
+            return self.max_batch_size
+        return min(self.max_batch_size, self.values_on_loop // values)
+
+
+class BatchQueue:
+    """Who waits, kind by kind. `delay_seconds`: how long the first one of a kind waits for company at most."""
+
+    def __init__(self, limits: RunLimits, delay_seconds: float, admission: Admission) -> None:
+        self._limits = limits
+        self._delay_seconds = delay_seconds
+        self._admission = admission
+        # Of each key that something waits for. The first key is the next one's turn.
+        self._kinds: dict[Key, deque[Waiting]] = {}
+
+    def put(self, one: Waiting) -> None:
+        """It waits from now on."""
+        kind = self._kinds.get(one.key)
+        if kind is None:
+            self._kinds[one.key] = deque((one,))
+        else:
+            kind.append(one)
+
+    def withdraw(self, one: Waiting) -> None:
+        """Nobody waits for it any more; its places are free, unless it runs already."""
+        kind = self._kinds.get(one.key)
+        if kind and one in kind:
+            kind.remove(one)
+            self._admission.leave(len(one.rows))
+            if not kind:
+                del self._kinds[one.key]
+
+    def seconds_left(self, running: int) -> float | None:
+        """How long the next batch waits for company, while so many runs are in threads; None: no batch can run."""
+        key = self._next_key(running)
+        return None if key is None else self._seconds_left(key)
+
+    def take(self, running: int) -> list[Waiting]:
+        """The next batch, those left out of it whom nobody waits for. Then it is the next kind's turn."""
+        key = self._next_key(running)
+        if key is None:
+            return []
+        kind = self._kinds.pop(key)
+        most = self._limits.most_rows(key[0])
+        if not self._limits.is_short(key[0]):
+            # Several runs at once share what there is.
+            most = min(most, -(-sum(len(one.rows) for one in kind) // max(1, self._limits.parallel_runs - running)))
+        batch: list[Waiting] = []
+        count = left = 0
+        while kind and (not batch or count + len(kind[0].rows) <= most):
+            one = kind.popleft()
+            left += len(one.rows)
+            if not one.done.done():
+                batch.append(one)
+                count += len(one.rows)
+        self._admission.leave(left)
+        if kind:
+            self._kinds[key] = kind
+        return batch
+
+    def _next_key(self, running: int) -> Key | None:
+        """Whose turn it is: of those that can run now, the first, or the one that has waited long enough first."""
+        can_run: Iterator[Key] = iter(self._kinds)
+        if running >= self._limits.parallel_runs:
+            can_run = (key for key in self._kinds if self._limits.is_short(key[0]))
+        if not self._delay_seconds:
+            return next(can_run, None)
+        return min(can_run, key=self._seconds_left, default=None)
+
+    def _seconds_left(self, key: Key) -> float:
+        kind = self._kinds[key]
+        if not self._delay_seconds or sum(len(one.rows) for one in kind) >= self._limits.most_rows(key[0]):
+            return 0
+        return max(0, kind[0].since + self._delay_seconds - time.perf_counter())

@@ -1,0 +1,105 @@
+"""Taking connections in: many in one turn of the event loop, and by the worker that holds the fewest."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from service.shares import Shares
+
+# The event loop's own listener takes in one in a turn (libuv since 1.45, its pull request 3696): where turns are long,
+# a new client, and a probe is one, would wait a turn for each that came before it.
+MOST_IN_A_TURN = 256
+# Whoever holds more connections than another worker leaves the next one to it for so long; if that one has not stirred
+# by then, it is busy. A core that slept needs a millisecond or two.
+PATIENCE_SECONDS = 0.005
+# Where the process may not open more files: as asyncio's own listener does.
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+RETRY_SECONDS = 1.0
+
+
+class Listener:
+    """One listening socket, in one worker of several. Without shares, whichever worker wakes up first takes all the
+    connections of a client that opens several: the others idle as long as it keeps them.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        shares: Shares,
+        held: Callable[[], int],
+        take_in: Callable[[socket.socket], None],
+    ) -> None:
+        """`held` counts this worker's connections; `take_in` begins one."""
+        self._socket = listening
+        self._shares = shares
+        self._held = held
+        self._take_in = take_in
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, backlog: int) -> None:
+        """From now on who comes is taken in."""
+        self._socket.listen(backlog)
+        self._socket.setblocking(False)
+        self._loop.add_reader(self._socket, self._look)
+
+    def close(self) -> list[socket.socket]:
+        """Take nobody in any more. Those who wait already, whom the system would reset."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._socket)
+        waiting: list[socket.socket] = []
+        while connection := self._accepted():
+            waiting.append(connection)
+        self._socket.close()
+        return waiting
+
+    def _look(self) -> None:
+        """Somebody waits."""
+        held = self._held()
+        self._shares.tell(held)
+        others = self._shares.of_others()
+        places = min(others, default=held + MOST_IN_A_TURN) + 1 - held
+        if places > 0:
+            self._accept(min(places, MOST_IN_A_TURN))
+        else:
+            self._pause(PATIENCE_SECONDS, others)
+
+    def _pause(self, seconds: float, others: list[int]) -> None:
+        self._loop.remove_reader(self._socket)
+        self._timer = self._loop.call_later(seconds, self._look_again, others)
+
+    def _look_again(self, others: list[int]) -> None:
+        self._timer = None
+        self._loop.add_reader(self._socket, self._look)
+        if others == self._shares.of_others():
+            self._accept(MOST_IN_A_TURN)
+
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
+            connection = self._accepted()
+            if connection is None:
+                break
+            self._take_in(connection)
+        self._shares.tell(self._held())
+
+    def _accepted(self) -> socket.socket | None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except ConnectionAbortedError:
+                continue
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno not in OUT_OF_FILES:
+                    raise
+                structlog.get_logger("service.listener").error("no more connections", reason=error.strerror)
+                self._pause(RETRY_SECONDS, [])
+                return None
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection

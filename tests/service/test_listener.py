@@ -1,0 +1,199 @@
+"""Connections are taken in by the worker that holds the fewest."""
+
+import asyncio
+import errno
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing import get_context
+
+import pytest
+import structlog
+
+from service import listener as module
+from service.listener import MOST_IN_A_TURN, Listener
+from service.shares import Shares
+from tests.service.patience import PATIENCE_SECONDS
+
+
+class Neighbours(Shares):
+    """The shares of a worker beside others, as the test has them."""
+
+    def __init__(self, *others: int) -> None:
+        super().__init__()
+        self.others = list(others)
+
+    def of_others(self) -> list[int]:
+        """As the test says."""
+        return list(self.others)
+
+
+class Worker:
+    """A listener, and what it took in."""
+
+    def __init__(self, shares: Shares, already: int = 0) -> None:
+        self.taken: list[socket.socket] = []
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = self._socket.getsockname()
+        self.listener = Listener(self._socket, shares, lambda: already + len(self.taken), self.taken.append)
+        self.listener.open(2048)
+        self.clients: list[socket.socket] = []
+
+    def knock(self, count: int) -> None:
+        """So many clients connect."""
+        self.clients += [socket.create_connection(self.address) for _ in range(count)]
+
+    def close(self) -> list[socket.socket]:
+        """Who waited still."""
+        left = self.listener.close()
+        for one in (*self.taken, *self.clients, *left):
+            one.close()
+        return left
+
+
+async def turn() -> None:
+    """The loop looks at its sockets once."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a neighbour waits longer than any of these tests."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+
+
+def test_alone_all_are_taken_in_at_once() -> None:
+    """In one turn, however many wait, up to a bound; the rest in the next."""
+
+    async def act() -> list[int]:
+        worker = Worker(Shares())
+        worker.knock(MOST_IN_A_TURN + 20)
+        seen = []
+        for _ in range(2):
+            await turn()
+            seen.append(len(worker.taken))
+        worker.close()
+        return seen
+
+    first, second = asyncio.run(act())
+
+    assert first >= MOST_IN_A_TURN
+    assert second == MOST_IN_A_TURN + 20
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.parametrize(
+    ("already", "others", "taken"), [(0, (0,), 1), (0, (7,), 8), (3, (5, 9), 3), (5, (3,), 0), (5, (9, 4), 0)]
+)
+def test_who_holds_more_leaves_the_next_one_to_others(already: int, others: tuple[int, ...], taken: int) -> None:
+    """One more than the neighbour with the fewest, and no more."""
+
+    async def act() -> int:
+        worker = Worker(Neighbours(*others), already)
+        worker.knock(20)
+        for _ in range(5):
+            await turn()
+        count = len(worker.taken)
+        left = worker.close()
+        assert len(left) == 20 - count
+        return count
+
+    assert asyncio.run(act()) == taken
+
+
+@pytest.mark.parametrize(("stirs", "taken"), [(False, 20), (True, 0)])
+def test_neighbour_that_does_not_stir_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, stirs: bool, taken: int
+) -> None:
+    """It is busy, and clients do not wait for it; where it took some meanwhile, it will take more."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
+
+    async def act() -> int:
+        shares = Neighbours(3)
+        worker = Worker(shares, already=50)
+        worker.knock(20)
+        await turn()
+        assert worker.taken == []
+        if stirs:
+            shares.others = [4]
+        await asyncio.sleep(0.3)
+        count = len(worker.taken)
+        worker.close()
+        return count
+
+    assert asyncio.run(act()) == taken
+
+
+def test_no_more_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told in the log, and tried again later; until then the loop has peace."""
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
+
+    class Exhausted(socket.socket):
+        attempts = 0
+
+        def accept(self) -> tuple[socket.socket, object]:
+            self.attempts += 1
+            if self.attempts == 1:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return super().accept()
+
+    monkeypatch.setattr(socket, "socket", Exhausted)
+
+    async def act() -> tuple[int, int]:
+        worker = Worker(Shares())
+        worker.knock(3)
+        for _ in range(20):
+            await turn()
+        before = len(worker.taken)
+        await asyncio.sleep(0.4)
+        after = len(worker.taken)
+        worker.close()
+        return before, after
+
+    with structlog.testing.capture_logs() as lines:
+        counts = asyncio.run(act())
+
+    assert counts == (0, 3)
+    assert [(line["event"], line["reason"]) for line in lines] == [("no more connections", "Too many open files")]
+
+
+def test_worker_in_a_dead_ones_stead_has_its_place() -> None:
+    """What the dead one told is forgotten; who lives keeps its own."""
+    shares = Shares(2)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    shares._owners[0], shares._held[0] = dead.pid, 77
+    shares._owners[1], shares._held[1] = os.getppid(), 5
+
+    shares.claim()
+
+    assert shares.of_others() == [5]
+    shares.tell(3)
+    assert list(shares._held) == [3, 5]
+    shares.release()
+    assert list(shares._owners.get_obj()) == [0, os.getppid()]
+
+
+def test_workers_see_each_other() -> None:
+    """Real processes: each sees what the other told."""
+    context = get_context("spawn")
+    shares, told = Shares(2), context.Queue()
+    shares.claim()
+    shares.tell(11)
+    other = context.Process(target=_tell, args=(shares, told))
+    other.start()
+    seen = told.get(timeout=PATIENCE_SECONDS)
+    before = shares.of_others()
+    other.join()
+
+    assert seen == [11]
+    assert before == [22]
+
+
+def _tell(shares: Shares, told: "object") -> None:
+    shares.claim()
+    shares.tell(22)
+    told.put(shares.of_others())  # type: ignore[attr-defined]  # a queue

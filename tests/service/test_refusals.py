@@ -1,0 +1,87 @@
+"""The connection's own refusal: the same answer as the route's, the same line, the same count."""
+
+from pathlib import Path
+
+import structlog
+
+from service.exchange import with_request
+from tests.service.held import Held, counted, held, prediction
+from tests.service.wire import answer_on, asked, read_answer, until_closed
+
+LINES = ("X-Request-ID: of-the-test", "traceparent: 00-a-b-01")
+
+
+def refusal(service: Held, *lines: str) -> tuple[bytes, bytes]:
+    """Head and body of the answer to who comes while all places are taken."""
+    service.fill(range(2))
+    head, _, body = until_closed(service.predict(9, "Connection: close", *lines)).partition(b"\r\n\r\n")
+    return head, body
+
+
+def test_the_same_answer_as_the_routes(one_model: Path) -> None:
+    """Where pages of other origins may ask, their layer has its word in each answer, and the route refuses."""
+    with held(one_model, max_queue_size=1) as service:
+        of_connection = refusal(service, *LINES)
+    with held(one_model, max_queue_size=1, cors_origins="https://example.org") as service:
+        of_route = refusal(service, *LINES)
+
+    of_each = [
+        (sorted(line for line in head.lower().split(b"\r\n") if not line.startswith((b"date:", b"vary:"))), body)
+        for head, body in (of_connection, of_route)
+    ]
+    assert of_each[0] == of_each[1]
+    assert b"x-request-id: of-the-test" in of_each[0][0]
+
+
+def test_it_is_told_and_counted(one_model: Path) -> None:
+    """One line with the caller's ids, one more of its outcome."""
+    with (
+        structlog.testing.capture_logs(processors=[with_request]) as lines,
+        held(one_model, max_queue_size=1) as service,
+    ):
+        refusal(service, *LINES)
+        count = counted(service, "overloaded")
+
+    told = [line for line in lines if line.get("status") == 503 and line["path"] == "/predict/timeseries"]
+    assert [(line["event"], line["method"], line["request_id"], line["traceparent"]) for line in told] == [
+        ("request", "POST", "of-the-test", "00-a-b-01")
+    ]
+    assert count == 1
+
+
+def test_long_pipeline_of_the_hurried_is_refused_one_by_one(one_model: Path) -> None:
+    """Each is told at once, in their order, however many come in one piece."""
+    count = 3000
+    with held(one_model, max_queue_size=1) as service:
+        service.fill(range(2))
+        hurried = service.connected()
+        hurried.sendall(b"".join(prediction(9, "X-Request-Timeout-Ms: 900") for _ in range(count)))
+        with hurried.makefile("rb") as file:
+            statuses = [read_answer(file)[0] for _ in range(count)]
+
+    assert statuses == [503] * count
+
+
+def test_other_requests_of_a_full_worker_are_answered(one_model: Path) -> None:
+    """What takes no place is not refused; nor is a method that the path does not take told anything else than that."""
+    with held(one_model, max_queue_size=1) as service:
+        service.fill(range(2))
+        connection = service.connected()
+        connection.sendall(asked("/predict/timeseries", method="DELETE") + asked("/models"))
+        with connection.makefile("rb") as file:
+            statuses = [read_answer(file)[0] for _ in range(2)]
+
+    assert statuses == [405, 200]
+
+
+def test_client_that_leaves_in_its_pause_is_no_refusal(one_model: Path) -> None:
+    """It was told once; what it asked after that nobody waits for."""
+    with held(one_model, max_queue_size=1) as service:
+        service.fill(range(2))
+        left = service.predict(9)
+        answer_on(left)
+        left.sendall(prediction(10))
+        left.close()
+        service.runs.let_go()
+
+        assert counted(service, "overloaded") == 1
