@@ -7,7 +7,8 @@ from collections.abc import Callable
 from service.deadline import Deadlines, Headers
 from service.problems import InvalidInput, Overloaded
 
-NO_HURRY = Deadlines(30_000)
+# For who needs no other.
+HALF_A_MINUTE_MS = 30_000
 
 # Where the lifespan's state holds it, for the connections.
 ADMISSION = "heed_admission"
@@ -28,11 +29,11 @@ class Admission:
     """The one count of what waits in a worker: requests that have not begun, and inputs that wait for a run."""
 
     def __init__(
-        self, capacity: int, observe: Callable[[int], None] = lambda waiting: None, deadlines: Deadlines = NO_HURRY
+        self, capacity: int, observe: Callable[[int], None] = lambda waiting: None, deadlines: Deadlines | None = None
     ) -> None:
         """`observe` is told how many wait, once for each run."""
         self.capacity = capacity
-        self.deadlines = deadlines
+        self.deadlines = deadlines or Deadlines(HALF_A_MINUTE_MS)
         self._observe = observe
         self.waiting = 0
         self.is_draining = False

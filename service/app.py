@@ -44,6 +44,8 @@ from service.threads import Threads
 
 VERSION = "0.1.0"
 
+# What one worker counted, a scrape that another answers sees so much later.
+COUNTING_SECONDS = 0.2
 # What connections know of the application, by name.
 State = dict[str, Any]
 
@@ -74,7 +76,7 @@ def create_app(
     reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)
     doors = Doors(admission, reader)
     state: State = {ADMISSION: admission}
-    app = _application(partial(_lifespan, repository, readiness, state, threads), settings.root_path)
+    app = _application(partial(_lifespan, repository, readiness, state, threads, metrics), settings.root_path)
     open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
     app.router.routes += [
         *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
@@ -134,18 +136,27 @@ async def _describe(app: FastAPI) -> Document:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    repository: Repository, readiness: Readiness, state: State, threads: Threads, _: FastAPI
+    repository: Repository, readiness: Readiness, state: State, threads: Threads, metrics: Metrics, _: FastAPI
 ) -> AsyncIterator[State]:
     repository.discover()
     loading = asyncio.create_task(_load(repository, readiness))
     if readiness.is_complete:
         # The others answer already: a worker that comes in another's place listens once it can answer too.
         await loading
+    counting = asyncio.create_task(_count(metrics))
     yield state
-    loading.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await loading
+    for task in (loading, counting):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    metrics.count()
     threads.close()
+
+
+async def _count(metrics: Metrics) -> None:
+    while True:
+        metrics.count()
+        await asyncio.sleep(COUNTING_SECONDS)
 
 
 async def _load(repository: Repository, readiness: Readiness) -> None:

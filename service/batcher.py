@@ -211,8 +211,7 @@ class Batcher:
 
     def _count(self, batch: list[Waiting], told: Outputs, count: int, run: _Run) -> None:
         self.metrics.ran(told, count, run.seconds)
-        for one in batch:
-            self.metrics.queued(run.started - one.since)
+        self.metrics.queued([run.started - one.since for one in batch])
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         """One bad input must not take the others' answers: a batch that failed runs again, one request at a time."""

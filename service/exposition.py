@@ -22,6 +22,7 @@ class Exposition:
     async def expose(self, received: Received) -> Content:
         """All series in the text format of Prometheus, or in OpenMetrics where Accept asks for it."""
         accept = ",".join(received.headers.getlist("accept"))
+        self.metrics.count()
         # In a thread: it reads the files of every worker.
         return Content(*await asyncio.to_thread(self.metrics.exposition, accept))
 

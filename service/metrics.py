@@ -1,12 +1,14 @@
 """Every Prometheus series of the service, named in one place; each is the sum over all workers."""
 
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -14,6 +16,7 @@ from prometheus_client.values import MutexValue, ValueClass
 
 from models.answer import Outputs
 from service.metrics_directory import DIRECTORY_VARIABLE
+from service.observations import Observations
 from service.process_ids import is_alive
 
 SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -39,29 +42,39 @@ class Metrics:
             "heed_queue_length", "Inputs that wait for a run.", multiprocess_mode="livesum", registry=own
         )
         self._of_models = _Histograms(own)
-        self._count_by_labels: dict[tuple[str, str, str, str], Callable[[], None]] = {}
+        self._counts: dict[tuple[str, str, str, str], int] = {}
+        self._waiting = 0
+        self._models: dict[tuple[str, str], ModelMetrics] = {}
         self._directory = _workers_directory()
         self._exposed = own if self._directory is None else _sum_of_workers(self._directory)
         # A process of the same number may have ended here before, and left its last length.
-        self.queue_length(0)
+        self._queue_length.set(0)
 
     def of_model(self, name: str, version: str) -> "ModelMetrics":
         """The series of one version of a model."""
-        return ModelMetrics(self._of_models, name, version)
+        if (name, version) not in self._models:
+            self._models[name, version] = ModelMetrics(self._of_models, name, version)
+        return self._models[name, version]
 
     def count_request(self, route: str, outcome: str, model: str = "", version: str = "") -> None:
         """One more answer. `route` is a path's template, never the path itself; `outcome` is "ok", or the word of the
         problem: each combination is a series that stays.
         """
         labels = (model, version, route, outcome)
-        count = self._count_by_labels.get(labels)
-        if count is None:
-            count = self._count_by_labels[labels] = self._requests.labels(*labels).inc
-        count()
+        self._counts[labels] = self._counts.get(labels, 0) + 1
 
     def queue_length(self, waiting: int) -> None:
         """How many inputs wait in this worker now."""
-        self._queue_length.set(waiting)
+        self._waiting = waiting
+
+    def count(self) -> None:
+        """Make what was noted until now visible to whoever scrapes, whichever worker is asked. On the event loop."""
+        for labels, count in self._counts.items():
+            self._requests.labels(*labels).inc(count)
+        self._counts.clear()
+        self._queue_length.set(self._waiting)
+        for model in self._models.values():
+            model.count()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All series as text, and its content type: OpenMetrics where the Accept header asks for it."""
@@ -94,36 +107,38 @@ class ModelMetrics:
     def __init__(self, histograms: _Histograms, name: str, version: str) -> None:
         self.name = name
         self.version = version
-        self._observe_queue = histograms.queue.labels(name, version).observe
-        self._observe_session = histograms.session.labels(name, version).observe
-        self._observe_encode = histograms.encode.labels(name, version).observe
-        self._observe_batch = histograms.batch.labels(name, version).observe
+        queue, session, encode, batch = (
+            Observations(one.labels(name, version))
+            for one in (histograms.queue, histograms.session, histograms.encode, histograms.batch)
+        )
         self._entropy_of = partial(histograms.entropy.labels, name, version)
-        self._observe_entropy: dict[str, Callable[[float], None]] = {}
+        self._entropy: dict[str, Observations] = {}
+        self._all = [queue, session, encode, batch]
+        self._session, self._batch = session, batch
+        # Bound once: they are called for every request.
+        self.queued: Callable[[Iterable[float]], None] = queue.observe_all
+        self.encoded: Callable[[float], None] = encode.observe
 
     def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
         """The graph ran once, with that many rows; attention is looked at where it was fetched."""
-        self._observe_batch(rows)
-        self._observe_session(seconds)
+        self._batch.observe(rows)
+        self._session.observe(seconds)
         for attention, ratios in outputs.entropy_ratios():
-            self.looked(attention, ratios.tolist())
+            self.looked(attention, ratios)
 
-    def queued(self, seconds: float) -> None:
-        """An input's run began after that time."""
-        self._observe_queue(seconds)
-
-    def encoded(self, seconds: float) -> None:
-        """An answer was written in that time."""
-        self._observe_encode(seconds)
-
-    def looked(self, attention: str, ratios: Sequence[float]) -> None:
+    def looked(self, attention: str, ratios: NDArray[np.float32]) -> None:
         """Entropy ratios of one attention output, one for each row."""
-        observe = self._observe_entropy.get(attention)
-        if observe is None:
-            observe = self._observe_entropy[attention] = self._entropy_of(attention).observe
-        for ratio in ratios:
-            if not math.isnan(ratio):  # it would make the sum NaN for ever
-                observe(ratio)
+        seen = self._entropy.get(attention)
+        if seen is None:
+            seen = self._entropy[attention] = Observations(self._entropy_of(attention))
+            self._all.append(seen)
+        # Of NaN the sum would be NaN for ever.
+        seen.observe_all(ratios[~np.isnan(ratios)].tolist())
+
+    def count(self) -> None:
+        """As Metrics.count."""
+        for one in self._all:
+            one.count()
 
 
 class Unmetered(Metrics):
@@ -142,6 +157,9 @@ class Unmetered(Metrics):
     def queue_length(self, waiting: int) -> None:
         """Nothing."""
 
+    def count(self) -> None:
+        """Nothing."""
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """No series."""
         encode, content_type = choose_encoder(accept)
@@ -152,18 +170,17 @@ class _UnmeteredModel(ModelMetrics):
     def __init__(self, name: str, version: str) -> None:
         self.name = name
         self.version = version
+        self.queued = self.encoded = _ignore
 
     def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
         pass
 
-    def queued(self, seconds: float) -> None:
+    def looked(self, attention: str, ratios: NDArray[np.float32]) -> None:
         pass
 
-    def encoded(self, seconds: float) -> None:
-        pass
 
-    def looked(self, attention: str, ratios: Sequence[float]) -> None:
-        pass
+def _ignore(seen: Any) -> None:
+    pass
 
 
 def _workers_directory() -> Path | None:

@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
-from service.deadline import in_time
 from service.exchange import Exchange, exchange_of
 from service.negotiation import is_acceptable
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
@@ -125,7 +124,8 @@ class LeanRoute(APIRoute):
         self, doors: Doors, given: dict[str, Any], exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         doors.admission.check(exchange.is_refused)
-        seconds = doors.admission.deadlines.seconds(scope["headers"]) - exchange.waited_seconds
+        deadlines = doors.admission.deadlines
+        seconds = deadlines.seconds(scope["headers"]) - exchange.waited_seconds
         deadline = exchange.loop.time() + seconds
         try:
             body = await doors.reader.read(scope, receive, deadline)
@@ -134,7 +134,7 @@ class LeanRoute(APIRoute):
         try:
             given[self._received_name] = received = Received(scope, body.content, exchange)
             # Whoever still waits is dropped there; what runs already ends, its answer is not waited for.
-            document = await in_time(self._answer(**given), deadline, exchange.loop)
+            document = await deadlines.in_time(self._answer(**given), deadline, exchange.loop)
         finally:
             body.release()
         await _send(send, document, received)

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 
+from service.app import COUNTING_SECONDS
 from tests.service.patience import PATIENCE_SECONDS, wait_until
 from tests.service.processes import greeting, halted, port_of, process, workers_of
 from tests.service.test_metrics import OPEN_METRICS, read
@@ -50,7 +52,8 @@ class Service:
             assert self.ask("POST", PREDICTION, BODY)[0] == 200
 
     def told(self) -> dict[str, float]:
-        """Every sample of the text."""
+        """Every sample of the text, once each worker has made its own visible."""
+        time.sleep(1.5 * COUNTING_SECONDS)
         return read(self.ask("GET", "/metrics")[2])
 
 

@@ -37,7 +37,7 @@ def fill(metrics: Metrics, times: int = 1) -> None:
     for _ in range(times):
         metrics.count_request("/predict/timeseries", "ok", "timeseries", "1")
         metrics.count_request("/predict/timeseries", "invalid-input")
-        model.queued(0.0003)
+        model.queued([0.0003])
         model.ran(outputs(), 4, 0.002)
         model.encoded(0.00004)
     metrics.queue_length(3 * times)
@@ -45,6 +45,7 @@ def fill(metrics: Metrics, times: int = 1) -> None:
 
 def samples(metrics: Metrics) -> dict[str, float]:
     """Every sample of the text, `name{label=value,…}` → value."""
+    metrics.count()
     return read(metrics.exposition("")[0].decode())
 
 
@@ -91,7 +92,7 @@ def test_an_even_spread_is_within_the_last_bound() -> None:
     """1 is the largest ratio there is."""
     metrics = Metrics()
 
-    metrics.of_model("timeseries", "1").looked("attention", [1.0])
+    metrics.of_model("timeseries", "1").looked("attention", np.ones(1, np.float32))
 
     labels = "{attention=attention,le=%s,model=timeseries,version=1}"
     told = samples(metrics)
@@ -103,7 +104,7 @@ def test_what_is_no_number_does_not_spoil_the_sum() -> None:
     """A sum that once was NaN stays NaN."""
     metrics = Metrics()
 
-    metrics.of_model("timeseries", "1").looked("attention", [float("nan"), 0.5])
+    metrics.of_model("timeseries", "1").looked("attention", np.array([np.nan, 0.5], np.float32))
 
     told = samples(metrics)
     assert told["heed_attention_entropy_ratio_sum{attention=attention,model=timeseries,version=1}"] == 0.5
@@ -219,6 +220,7 @@ def _count(connection: Connection) -> None:
         fill_times = connection.recv()
         if fill_times:
             fill(metrics, fill_times)
+        metrics.count()
         connection.send(metrics.exposition("")[0].decode())
 
 
