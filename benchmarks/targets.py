@@ -77,12 +77,16 @@ def _gap(value: float, bound: float | None) -> str:
     return f" by {abs(value - bound) / bound:.0%}" if bound else ""
 
 
+# A constant answer through uvicorn takes 25 µs of a core here; reading and checking a body 40 more.
+COMPILED_FRONT = "mosec parses, queues and answers in Rust; here each step of a request is Python, see the steps below"
+PYTHON_STEPS = "a constant answer and a checked body are half of it already, see the steps below"
+
 TARGETS = (
-    Target(Claim.TO_MOSEC_32, "at least", 1.5, 2),
-    Target(Claim.TO_FASTAPI_ASYNC_32, "at least", 5, 8),
-    Target(Claim.TO_FASTAPI_DEF_32, "at least", 5, 8),
-    Target(Claim.TO_MOSEC_128, "at least", 0.7, 1),
-    Target(Claim.TO_BARE_1, "at most", 1.5, 1.3),
+    Target(Claim.TO_MOSEC_32, "at least", 1.5, 2, obstacle=COMPILED_FRONT),
+    Target(Claim.TO_FASTAPI_ASYNC_32, "at least", 5, 8, obstacle=PYTHON_STEPS),
+    Target(Claim.TO_FASTAPI_DEF_32, "at least", 5, 8, obstacle=PYTHON_STEPS),
+    Target(Claim.TO_MOSEC_128, "at least", 0.7, 1, obstacle=COMPILED_FRONT),
+    Target(Claim.TO_BARE_1, "at most", 1.5, 1.3, obstacle="bare ASGI checks nothing, has no limits, ids or log"),
     Target(Claim.TAIL_32, "at most", 3, 2),
     Target(Claim.STEADY_P99, "at most", 10, 5, " ms"),
     Target(Claim.STEADY_ERRORS, "at most", 0, None, " errors"),
