@@ -38,7 +38,8 @@ RUN python -m venv --without-pip /opt/heed \
 FROM base AS service
 COPY --from=dependencies /opt/heed /opt/heed
 COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/entropy.py \
-     models/pictures.py models/
+     models/pictures.py models/panels.py models/maps.py models/captions.py models/grids.py models/look.py \
+     models/rendering.py models/
 COPY service/ service/
 ENV PATH=/opt/heed/bin:$PATH HEED_HOST=0.0.0.0 HEED_PORT=8000 HEED_MODEL_REPOSITORY=/model_repository
 USER heed

@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 import orjson
-import vl_convert
 
 from export.datasets.dataset import Dataset
 from export.figures import Figures, gate_statistics
 from export.recipes import Recipe
 from export.training import Trained
-from models.pictures import BLUE, ORANGE, Spec, bars, contribution_map, document
+from models.grids import grid
+from models.look import ABOVE, BELOW, GROUND, INK, WEIGHT, Spec, document
+from models.maps import map_over, photograph
+from models.panels import bars
+from models.pictures import PLACE, received
+from models.rendering import png
 from models.se_cnn import SECNNSizes
 
 MAPS = 8
+MAP_PIXELS = 150
 HISTOGRAM_BINS = 40
 
 
@@ -60,7 +65,7 @@ def write_report(
 
 def draw(spec: Spec, path: Path) -> None:
     """Render a picture as PNG, at twice the pixels of a plain screen."""
-    path.write_bytes(vl_convert.vegalite_to_png(document(spec), scale=2))
+    path.write_bytes(png(document(spec)))
 
 
 def mean_weights(figures: Figures) -> Spec:
@@ -68,7 +73,10 @@ def mean_weights(figures: Figures) -> Spec:
     assert figures.weights is not None
     column = figures.card["attention_column"]
     title = f"Mean attention weight over 300 samples; step {column} tells the label"
-    return bars(figures.weights.tolist(), "time", title, highlight=column)
+    weights = grid(figures.weights.tolist(), ("time",), ("time",), len(figures.weights))
+    panel = bars(weights, "attention weight", (0, float(figures.weights.max())), 34 * len(figures.weights))
+    panel["encoding"]["color"] = {"condition": {"test": f"datum.x === {column}", "value": ABOVE}, "value": WEIGHT}
+    return {**panel, "title": title, "height": 200}
 
 
 def learning_curve(curve: list[dict[str, float]]) -> Spec:
@@ -89,7 +97,7 @@ def learning_curve(curve: list[dict[str, float]]) -> Spec:
             "encoding": {
                 "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}},
                 "y": {"field": "value", "type": "quantitative", "title": word, "scale": scale},
-                "color": {"field": "figure", "type": "nominal", "title": None},
+                "color": {"field": "figure", "type": "nominal", "title": None, "scale": {"range": [BELOW, ABOVE]}},
             },
         }
 
@@ -128,7 +136,7 @@ def confusion_matrix(data: Dataset, figures: Figures) -> Spec:
                     "color": {
                         "field": "share",
                         "type": "quantitative",
-                        "scale": {"domain": [0, 1], "range": ["#ffffff", BLUE]},
+                        "scale": {"domain": [0, 1], "range": [GROUND, WEIGHT], "interpolate": "rgb"},
                         "legend": None,
                     }
                 },
@@ -138,7 +146,7 @@ def confusion_matrix(data: Dataset, figures: Figures) -> Spec:
                 "mark": {"type": "text", "fontSize": 10},
                 "encoding": {
                     "text": {"field": "count"},
-                    "color": {"condition": {"test": "datum.share > 0.5", "value": "white"}, "value": "#222"},
+                    "color": {"condition": {"test": "datum.share > 0.5", "value": GROUND}, "value": INK},
                 },
             },
         ],
@@ -181,7 +189,7 @@ def gate_distributions(by_gate: dict[str, Figures]) -> Spec:
                         "x": {"field": "from", "type": "quantitative", "title": "gate", "bin": {"binned": True}},
                         "x2": {"field": "to"},
                         "y": {"field": "share", "type": "quantitative", "title": "share of gates"},
-                        "color": {"condition": {"test": "datum.to <= 0", "value": ORANGE}, "value": BLUE},
+                        "color": {"condition": {"test": "datum.to <= 0", "value": BELOW}, "value": WEIGHT},
                     },
                 },
             ],
@@ -197,12 +205,14 @@ def contribution_maps(data: Dataset, figures: Figures) -> Spec:
         body = data.request_body(picture)["image"]
         rows, columns, _ = picture.shape
         predicted = int(figures.outputs["logits"][row].argmax())
-        told = figures.outputs["contributions"][row, predicted]
+        told = grid(figures.outputs["contributions"][row, predicted].tolist(), PLACE, PLACE, max(rows, columns))
+        image = {"width": columns, "height": rows, "region": [0, 0, columns, rows]}
+        shown = received(image, f"data:image/png;base64,{body}")
+        layer = map_over(shown, told, "contribution", told.around_zero)
         title = f"{data.labels[predicted]} (is {data.labels[target]})"
-        url = f"data:image/png;base64,{body}"
-        maps.append(contribution_map(url, (0, 0, columns, rows), (columns, rows), told.tolist(), title))
+        maps.append({"title": title, **photograph(shown, MAP_PIXELS, [layer])})
     return {
-        "title": "Contributions to the predicted label: orange for it, blue against it",
+        "title": {"text": "Contributions to the predicted label: orange for it, blue against it", "offset": 14},
         "columns": 4,
         "concat": maps,
         "resolve": {"scale": {"color": "independent"}},

@@ -8,3 +8,4 @@ compile() { uv pip compile pyproject.toml --universal --python-version 3.11 --ge
 compile --all-extras --output-file requirements/dev.txt
 compile --extra export --constraints requirements/dev.txt --output-file requirements/export.txt
 compile --constraints requirements/dev.txt --output-file requirements/service.txt
+compile --extra pictures --constraints requirements/dev.txt --output-file requirements/pictures.txt

@@ -20,7 +20,13 @@ RULES = {
     "models/layout.py": {"torch", *NETWORKS},
     "models/answer.py": {"torch", "pydantic", *NETWORKS},
     "models/entropy.py": {"torch", *NETWORKS},
-    "models/pictures.py": {"torch", "numpy", *NETWORKS},
+    "models/grids.py": {"torch", "vl_convert", *NETWORKS},
+    "models/pictures.py": {"torch", "numpy", "vl_convert", *NETWORKS},
+    "models/panels.py": {"torch", "numpy", "vl_convert", *NETWORKS},
+    "models/maps.py": {"torch", "numpy", "vl_convert", *NETWORKS},
+    "models/captions.py": {"torch", "vl_convert", *NETWORKS},
+    "models/look.py": {"torch", "numpy", "vl_convert", *NETWORKS},
+    "models/rendering.py": {"torch", "numpy", *NETWORKS},
 }
 # module → the only files of the service that may import it
 ONLY = {
