@@ -17,7 +17,7 @@ FOR_EXPORT := $(VENV)/.installed-export
 FOR_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help serve export test test-training check bench soak wrk study staging lock clean
+.PHONY: help serve export test test-training check bench soak reloads clients wrk study staging replicas manifests lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -25,7 +25,8 @@ help: ## List the targets
 
 serve: export ## Train, export and serve: the main job
 	@echo "Starting the service"
-	@HEED_MODEL_REPOSITORY=$(REPOSITORY) exec $(BIN)/python -m service
+	@HEED_MODEL_REPOSITORY=$(REPOSITORY) HEED_MODEL_CONTROL=$${HEED_MODEL_CONTROL:-explicit} \
+	  exec $(BIN)/python -m service
 
 export: $(FOR_EXPORT) ## Train and publish both models, unless they are there already
 	@$(BIN)/python -m export timeseries --unless-published --repository $(REPOSITORY)
@@ -52,11 +53,24 @@ bench: $(FOR_DEV) export wrk ## Measure beside the peers, against the targets (h
 soak: $(FOR_DEV) export wrk ## A million requests: memory flat, answers right? (twenty minutes; needs wrk). SOAK="--requests N": fewer
 	$(BIN)/python -m benchmarks.soak --repository $(REPOSITORY) $(SOAK)
 
+# Where perf_analyzer's wheel does not fit the system: PERF_ANALYZER="command that starts it" make clients
+clients: $(FOR_DEV) export ## Ask the service with Triton's and KServe's own clients, unmodified (three minutes)
+	$(BIN)/python -m tests.clients --repository $(REPOSITORY) $(CLIENTS)
+
 wrk:
 	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
 
+reloads: $(FOR_DEV) export wrk ## Load a hundred versions under load: what is lost, how long others wait (three minutes)
+	$(BIN)/python -m benchmarks.reloads --repository $(REPOSITORY) $(RELOADS)
+
 staging: ## Build the images, bring them up, ask them the README's questions, take them down
 	bash deploy/staging.sh
+
+replicas: ## Two replicas behind HAProxy, under load: kill them, replace them, count what is lost (eight minutes; needs Docker)
+	bash deploy/replicas.sh
+
+manifests: $(FOR_DEV) ## Hold the Kubernetes manifests against schemas. SCHEMAS="swagger.json kserve-crds.yaml" (docs/kubernetes.md)
+	$(BIN)/python deploy/kubernetes/check.py $(SCHEMAS)
 
 lock: ## Write the lock files anew (needs uv)
 	bash requirements/lock.sh

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,18 +158,23 @@ def _detailed(kind: str, question: Question, detail: Detail, facts: Mapping[str,
 def soak_repository(trained: Path, folder: Path) -> Path:
     """A repository with the two trained models and the one of any length."""
     for name in ("timeseries", "image"):
-        (folder / name).symlink_to(trained.resolve() / name)
-    version = folder / ANY_LENGTH / "1"
-    version.mkdir(parents=True)
-    model = any_length_model()
-    (version / MODEL_FILE).write_bytes(model)
-    (version / CHECKSUMS_FILE).write_text(f"{hashlib.sha256(model).hexdigest()}  {MODEL_FILE}\n")
+        shutil.copytree(trained / name, folder / name)
+    write_version(folder / ANY_LENGTH / "1", any_length_model())
     return folder
 
 
-def any_length_model() -> bytes:
+def write_version(folder: Path, model: bytes) -> None:
+    """A version of a model, whole before it has its name."""
+    new = folder.with_name(f".{folder.name}")
+    new.mkdir(parents=True)
+    (new / MODEL_FILE).write_bytes(model)
+    (new / CHECKSUMS_FILE).write_text(f"{hashlib.sha256(model).hexdigest()}  {MODEL_FILE}\n")
+    new.rename(folder)
+
+
+def any_length_model(seed: int = 1) -> bytes:
     """An attention-LSTM, untrained, for series of any length: the trained one's time × time kernel fixes its length.
-    Each unit's softmax over time takes its hidden state as it is.
+    Each unit's softmax over time takes its hidden state as it is. `seed`: of its weights.
     """
     nodes = [
         helper.make_node("Transpose", ["sequence"], ["steps"], perm=[1, 0, 2]),
@@ -186,7 +192,7 @@ def any_length_model() -> bytes:
         helper.make_node("Unsqueeze", ["shares", "one"], ["rows"]),
         helper.make_node("Mul", ["rows", "sign_column"], ["contributions"]),
     ]
-    draw = np.random.default_rng(1)
+    draw = np.random.default_rng(seed)
     constants: dict[str, NDArray[Any]] = {
         "input_weights": draw.normal(0, 0.1, (1, 4 * UNITS, FEATURES)).astype(np.float32),
         "hidden_weights": draw.normal(0, 0.2, (1, 4 * UNITS, UNITS)).astype(np.float32),

@@ -6,14 +6,16 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from service.api_keys import taken_keys
 from service.greeting import Address, greet_when_ready
 from service.logs import configure_logging
-from service.metrics_directory import MetricsDirectoryError, created_in_directory, metrics_directory
+from service.metrics_directory import MetricsDirectoryError, metrics_directory
 from service.readiness import Readiness
+from service.runtime_directory import runtime_directory
 from service.settings import Settings, complaints, settings_help
 from service.workers import Server, Workers, create_app_in_worker, server_config
 
@@ -34,14 +36,19 @@ def main() -> None:
     settings = _settings()
     configure_logging(settings.log_level)
     # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
+    # Until a server listens to it: there is nothing to read anew yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)
     greet_when_ready(_address(settings, listener.getsockname()[1]))
     try:
-        # One process counts in its own memory.
-        with metrics_directory() if settings.workers > 1 and settings.metrics else contextlib.nullcontext():
-            _serve(settings, listener)
+        with contextlib.ExitStack() as stack:
+            runtime = stack.enter_context(runtime_directory())
+            if settings.workers > 1 and settings.metrics:
+                # One process counts in its own memory.
+                stack.enter_context(metrics_directory(runtime))
+            _serve(settings, listener, runtime)
     except MetricsDirectoryError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_WRONG_SETTING)
@@ -77,10 +84,9 @@ def _address(settings: Settings, port: int) -> Address:
     return Address(settings.host, port, settings.tls_certificate is not None, next(iter(keys), None))
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
-    create_app = partial(create_app_in_worker, Readiness(settings.workers))
+def _serve(settings: Settings, listener: socket.socket, runtime: Path) -> None:
     config = server_config(
-        partial(created_in_directory, create_app),
+        partial(create_app_in_worker, Readiness(settings.workers), runtime),
         factory=True,
         workers=settings.workers,
         root_path=settings.root_path,

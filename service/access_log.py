@@ -21,7 +21,8 @@ class AccessLog:
     def tell(self, scope: Scope, exchange: Exchange) -> None:
         """The request is answered, or its client gone."""
         model = exchange.model
-        self._metrics.count_request(exchange.route, exchange.outcome, *((model.name, model.version) if model else ()))
+        name, version = (model.name, model.version) if model else ("", "")
+        self._metrics.count_request(exchange.route, exchange.outcome, name, version, exchange.seconds)
         level = logging.DEBUG if scope["path"].endswith(PROBES) else logging.INFO
         if not self._logger.is_enabled_for(level):
             return

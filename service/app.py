@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,6 +19,7 @@ from service.admission import ADMISSION, Admission
 from service.api_keys import ApiKeys, taken_keys
 from service.batcher import Batcher, Batching
 from service.catalogue import Catalogue, catalogue_routes
+from service.control import Control
 from service.cores import usable_cores
 from service.deadline import Deadlines
 from service.decode import Decoder, Limits
@@ -25,6 +28,9 @@ from service.exposition import Exposition, exposition_route
 from service.front import Front
 from service.health import Health, health_routes
 from service.http_protocol import REFUSALS
+from service.inference_decode import InferenceDecoder
+from service.inference_protocol import InferenceProtocol, Server
+from service.load_tools import LoadTools
 from service.logs import configure_logging
 from service.memory import quieten_collector, return_freed_memory
 from service.metrics import Metrics, Unmetered
@@ -32,17 +38,25 @@ from service.origins import with_origins
 from service.predict import Predictions
 from service.prediction_routes import prediction_routes
 from service.problems import ServingError, answer_http_exception, answer_internal_error, answer_serving_error
+from service.protocol_routes import protocol_routes
 from service.readiness import Readiness
 from service.refusals import Refusals
-from service.repository import Repository
+from service.repository import Policy, Repository
+from service.repository_routes import ModelControl, repository_routes
 from service.request_body import BodyReader
 from service.request_log import RequestLog
 from service.routing import NO_KEYS, Document, Doors, LeanRoute
 from service.session import Session
-from service.settings import Settings, names_of_later, unknown_names
+from service.settings import Settings, unknown_names
 from service.threads import Threads
+from service.trial import Limits as TrialLimits
+from service.trial import Trials
+from service.workers import CONTROL
 
 VERSION = "0.1.0"
+# Of the Open Inference Protocol, by Triton's names; the last one where something is counted.
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "parameters")
+STATISTICS = "statistics"
 
 # What one worker counted, a scrape that another answers sees so much later.
 COUNTING_SECONDS = 0.2
@@ -51,9 +65,16 @@ State = dict[str, Any]
 
 
 def create_app(
-    settings: Settings, load_graph: Callable[[bytes], Session] = Session, readiness: Readiness | None = None
+    settings: Settings,
+    load_graph: Callable[..., Session] = Session,
+    readiness: Readiness | None = None,
+    runtime: Path | None = None,
+    trials: Trials | None = None,
 ) -> ASGIApp:
-    """The service. Its lifespan lists the models and begins to load them; nothing is answered from them before."""
+    """The service. Its lifespan lists the models and begins to load them; nothing is answered from them before.
+    `runtime`: the folder that it shares with other workers, if there are any; `trials`: where models are tried out
+    before they are loaded, if they are.
+    """
     readiness = readiness or Readiness()
     metrics = Metrics() if settings.metrics else Unmetered()
     admission = Admission(settings.max_queue_size, metrics.queue_length, Deadlines(settings.request_timeout_ms))
@@ -69,30 +90,38 @@ def create_app(
     def batcher_of(name: str, version: str, session: Session) -> Batcher:
         return Batcher(session, batching, metrics.of_model(name, version))
 
-    repository = Repository(settings.model_repository, batcher_of, load_graph)
+    policy = Policy(settings.served_versions, settings.default_versions)
+    repository = Repository(settings.model_repository, batcher_of, load_graph, policy, trials)
+    control = Control(repository)
     limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
     predictions = Predictions(repository, Decoder(threads, limits))
+    server = Server("heed", VERSION, EXTENSIONS + (STATISTICS,) * settings.metrics)
+    protocol = InferenceProtocol(server, repository, InferenceDecoder(threads, limits), admission.deadlines)
+    tools = LoadTools(repository, metrics, settings.max_batch_inputs, 1.5 * COUNTING_SECONDS)
     keys = ApiKeys(taken_keys(settings.api_keys, settings.api_keys_file))
     reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)
     doors = Doors(admission, reader)
-    state: State = {ADMISSION: admission}
-    app = _application(partial(_lifespan, repository, readiness, state, threads, metrics), settings.root_path)
+    state: State = {ADMISSION: admission, CONTROL: control}
+    app = _application(
+        partial(_lifespan, repository, control, runtime, readiness, state, threads, metrics), settings.root_path
+    )
     open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
     app.router.routes += [
         *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
+        *protocol_routes(protocol, tools, keys, doors),
         *catalogue_routes(Catalogue(repository), keys),
+        *repository_routes(ModelControl(repository, control, settings.model_control == "explicit"), keys, reader),
         *health_routes(Health(repository, readiness, admission)),
         LeanRoute("/openapi.json", partial(_describe, app), keys=open_to["docs"], methods=["GET"],
                   include_in_schema=False),
         exposition_route(Exposition(metrics), open_to["metrics"]),
     ]  # fmt: skip
     front, access_log = Front(app, app.router.routes), AccessLog(metrics)
-    if not settings.cors_origins:
-        state[REFUSALS] = Refusals(front, admission, access_log)
+    state[REFUSALS] = Refusals(front, admission, access_log, answers=not settings.cors_origins)
     return RequestLog(with_origins(front, settings.cors_origins), access_log)
 
 
-def create_app_from_environment(readiness: Readiness) -> ASGIApp:
+def create_app_from_environment(readiness: Readiness, runtime: Path) -> ASGIApp:
     """What each worker process runs: its own logging, settings and application."""
     settings = Settings()
     configure_logging(settings.log_level)
@@ -100,9 +129,9 @@ def create_app_from_environment(readiness: Readiness) -> ASGIApp:
     logger = structlog.get_logger("service")
     for name, meant in unknown_names(os.environ):
         logger.warning("unknown setting", name=name, meant=meant)
-    for name in names_of_later(os.environ):
-        logger.warning("setting not in this version", name=name)
-    return create_app(settings, readiness=readiness)
+    limits = TrialLimits(settings.model_trial_seconds, settings.model_trial_memory_mb)
+    trials = Trials(limits) if settings.model_trial_seconds else None
+    return create_app(settings, readiness=readiness, runtime=runtime, trials=trials)
 
 
 def _application(
@@ -136,21 +165,31 @@ async def _describe(app: FastAPI) -> Document:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    repository: Repository, readiness: Readiness, state: State, threads: Threads, metrics: Metrics, _: FastAPI
+    repository: Repository,
+    control: Control,
+    runtime: Path | None,
+    readiness: Readiness,
+    state: State,
+    threads: Threads,
+    metrics: Metrics,
+    _: FastAPI,
 ) -> AsyncIterator[State]:
-    repository.discover()
-    loading = asyncio.create_task(_load(repository, readiness))
-    if readiness.is_complete:
-        # The others answer already: a worker that comes in another's place listens once it can answer too.
-        await loading
-    counting = asyncio.create_task(_count(metrics))
-    yield state
-    for task in (loading, counting):
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    metrics.count()
-    threads.close()
+    with contextlib.ExitStack() as stack:
+        alone = runtime or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="heed-")))
+        repository.discover()
+        loading = asyncio.create_task(_load(control, alone, readiness))
+        if readiness.is_complete:
+            # The others answer already: a worker that comes in another's place listens once it can answer too.
+            await loading
+        counting = asyncio.create_task(_count(metrics))
+        yield state
+        for task in (loading, counting):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await control.leave()
+        metrics.count()
+        threads.close()
 
 
 async def _count(metrics: Metrics) -> None:
@@ -159,7 +198,7 @@ async def _count(metrics: Metrics) -> None:
         await asyncio.sleep(COUNTING_SECONDS)
 
 
-async def _load(repository: Repository, readiness: Readiness) -> None:
-    await repository.load()
+async def _load(control: Control, runtime: Path, readiness: Readiness) -> None:
+    await control.join(runtime)
     readiness.count_worker()
     quieten_collector()

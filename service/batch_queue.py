@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from models.answer import Outputs
 from service.admission import Admission
-from service.session import Tensor
+from service.session import Tensor, Tensors
 from service.timing import Timing
 
 Key = tuple[tuple[int, ...], tuple[str, ...]]
@@ -23,13 +23,30 @@ class Row(NamedTuple):
     place: int
 
 
+class Rows(NamedTuple):
+    """The rows of one request in the outputs of the run that they were part of: so many, from the first on."""
+
+    outputs: Outputs
+    first: int
+    size: int
+
+    def each(self) -> Iterator[Row]:
+        """One by one, in their order."""
+        return (Row(self.outputs, place) for place in range(self.first, self.first + self.size))
+
+    def tensors(self) -> Tensors:
+        """What every output of the run says of them, (row, …): views, no copies."""
+        part = slice(self.first, self.first + self.size)
+        return {name: values[part] for name, values in self.outputs.tensors.items()}
+
+
 @dataclass(eq=False, slots=True)
 class Waiting:
     """Rows of one request, which stay together, and who waits for them."""
 
     key: Key
     rows: Tensor
-    done: "asyncio.Future[list[Row]]"
+    done: "asyncio.Future[Rows]"
     timing: Timing
     since: float
 

@@ -14,7 +14,7 @@ import structlog
 from models.answer import Outputs
 from models.contract import Contract
 from service.admission import Admission
-from service.batch_queue import BatchQueue, Row, RunLimits, Waiting
+from service.batch_queue import BatchQueue, Row, Rows, RunLimits, Waiting
 from service.metrics import ModelMetrics
 from service.pace import Pace
 from service.session import Tensor, Tensors
@@ -78,6 +78,11 @@ class Batcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Handle | None = None
 
+    @property
+    def queue_delay_seconds(self) -> float:
+        """The longest time that the first one queued waits for company."""
+        return self._batching.max_queue_delay_seconds
+
     async def run(self, inputs: Sequence[Tensor], outputs: tuple[str, ...], timing: Timing) -> list[Row]:
         """One row for each of the inputs, in their order. Those of one shape run together, in slices of at most
         `max_batch_size`.
@@ -86,15 +91,30 @@ class Batcher:
         """
         self._admission.enter(len(inputs))
         if len(inputs) == 1:
-            return (await self._answered([self._queued(inputs[0][np.newaxis], outputs, timing)]))[0]
+            (alone,) = await self._answered([self._queued(inputs[0][np.newaxis], outputs, timing)])
+            return list(alone.each())
         slices = list(self._slices(inputs))
         waiting = [self._queued(np.stack([inputs[it] for it in indices]), outputs, timing) for indices in slices]
         rows: dict[int, Row] = {}
         for indices, done in zip(slices, await self._answered(waiting), strict=True):
-            rows |= zip(indices, done, strict=True)
+            rows |= zip(indices, done.each(), strict=True)
         return [rows[index] for index in range(len(inputs))]
 
-    async def _answered(self, waiting: list[Waiting]) -> list[list[Row]]:
+    async def run_tensor(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Tensors:
+        """The outputs asked for, (row, …) each, of inputs (row, …), which run in slices of at most `max_batch_size`.
+
+        Raises as `run`.
+        """
+        self._admission.enter(len(rows))
+        most = self.limits.most_rows(rows.shape[1:])
+        slices = [rows[first : first + most] for first in range(0, len(rows), most)]
+        parts = await self._answered([self._queued(one, outputs, timing) for one in slices])
+        if len(parts) == 1:
+            return parts[0].tensors()
+        tensors = [part.tensors() for part in parts]
+        return {name: np.concatenate([one[name] for one in tensors]) for name in outputs}
+
+    async def _answered(self, waiting: list[Waiting]) -> list[Rows]:
         try:
             if len(waiting) == 1:
                 return [await waiting[0].done]
@@ -203,7 +223,7 @@ class Batcher:
             one.timing.queue += run.started - one.since
             one.timing.inference += run.seconds
             if not one.done.done():
-                one.done.set_result([Row(told, first + index) for index in range(len(one.rows))])
+                one.done.set_result(Rows(told, first, len(one.rows)))
             first += len(one.rows)
         assert self._loop is not None, "something was queued"
         # Once the callers have gone on.

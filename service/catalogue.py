@@ -18,9 +18,10 @@ from service.problems import (
     UnknownVersion,
     documented_problems,
 )
-from service.repository import Repository, ServedModel
+from service.repository import Repository
 from service.routing import Document, LeanRoute
 from service.schemas import ModelDescription, ModelList, Samples
+from service.versions import ServedModel
 
 
 class VersionQuery(BaseModel, extra="forbid", frozen=True):
@@ -40,7 +41,7 @@ class Catalogue:
 
     async def list_models(self) -> Document:
         """All models found, with what became of each version."""
-        return {"models": [self._entry(name) for name in self.repository.versions]}
+        return {"models": [self._entry(name) for name in sorted(self.repository.versions)]}
 
     async def describe_model(self, name: str, asked: Asked) -> Document:
         """One model, with contract, card and tensors of its default version or of the version asked for."""

@@ -16,7 +16,6 @@ from service.multipart import file_fields
 from service.picture import Canvas, OpenPicture, Picture, open_picture
 from service.picture_cost import is_quick
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
-from service.repository import ServedModel
 from service.request_body import LONG_BODY_BYTES
 from service.routing import JSON, Received
 from service.threads import Threads
@@ -29,6 +28,7 @@ from service.validation import (
     SequencesBody,
     validated,
 )
+from service.versions import ServedModel
 
 # Up to here a body is parsed on the event loop: that takes less than the way to a thread and back.
 SHORT_BODY_BYTES = 32 * 1024
@@ -122,7 +122,8 @@ def _canvas(model: ServedModel) -> Canvas:
     return Canvas(rows, columns, channels, fit)
 
 
-def _media_type(received: Received) -> str:
+def media_type_of(received: Received) -> str:
+    """The Content-Type without its parameters, empty where there is none."""
     if received.content_type == JSON:
         return JSON
     name, _ = parse_options_header(received.content_type)
@@ -130,7 +131,7 @@ def _media_type(received: Received) -> str:
 
 
 def _check_is_json(received: Received) -> None:
-    media_type = _media_type(received)
+    media_type = media_type_of(received)
     if media_type not in ("", JSON):
         raise UnsupportedMediaType(
             f"Content-Type is '{media_type[:80]}', this route takes {JSON}; with curl: --json '…'"
@@ -138,7 +139,7 @@ def _check_is_json(received: Received) -> None:
 
 
 def _sequence(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
-    most_steps = _most_steps(model, 1, limits.time_steps)
+    most_steps = most_steps_of(model, 1, limits.time_steps)
     _check_is_sane(content, model, most_steps)
     sequence: Values = (
         validated(FlatSequenceBody, content).sequence
@@ -151,7 +152,7 @@ def _sequence(content: bytes, model: ServedModel, limits: Limits) -> list[Input]
 
 
 def _sequences(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
-    most_steps = _most_steps(model, limits.batch_inputs, limits.time_steps)
+    most_steps = most_steps_of(model, limits.batch_inputs, limits.time_steps)
     _check_is_sane(content, model, most_steps)
     sequences: Sequence[Values] = (
         validated(FlatSequencesBody, content).sequences
@@ -176,7 +177,7 @@ def _features(model: ServedModel) -> int:
     return features
 
 
-def _most_steps(model: ServedModel, inputs: int, limit: int) -> int:
+def most_steps_of(model: ServedModel, inputs: int, limit: int) -> int:
     """The time steps that one call may have in all. One series of the model's own length is never too long."""
     steps = model.session.row_shape[0]
     return limit if steps is None else max(steps, min(inputs * steps, limit))
@@ -218,7 +219,7 @@ def _check_count(count: int, most: int, place: str) -> None:
 
 
 def _file(received: Received) -> File:
-    media_type = _media_type(received)
+    media_type = media_type_of(received)
     if media_type == FORM:
         files = _form_files(received, MOST_FIELDS_COUNTED)
         if len(files) != 1:
@@ -236,7 +237,7 @@ def _file(received: Received) -> File:
 
 
 def _files(received: Received, most: int) -> list[File]:
-    media_type = _media_type(received)
+    media_type = media_type_of(received)
     if media_type == FORM:
         files = _form_files(received, most)
         _check_count(len(files), most, "the form")

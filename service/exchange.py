@@ -20,6 +20,9 @@ class Answering(Protocol):
     name: str
     version: str
 
+    def decoded(self, seconds: float) -> None:
+        """A request's body was read into inputs in that time."""
+
     def encoded(self, seconds: float) -> None:
         """An answer was written in that time."""
 

@@ -16,8 +16,7 @@ from service.http_cycle import Answer, Cycle
 from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, ServingError, problem_document
 from service.request_id import HEADER, new_request_id
 
-# Where the lifespan's state holds what refuses. It is not there where something stands in front of the routes that has
-# its word in every answer.
+# Where the lifespan's state holds what refuses.
 REFUSALS = "heed_refusals"
 MAX_HEAD_BYTES = 64 * 1024
 # What a client sent before it could know that the server stops is on its way no longer than this.
@@ -27,7 +26,9 @@ LINGERING_SECONDS = 5
 
 
 class Refusing(Protocol):
-    """What knows how requests are refused that find no place."""
+    """What refuses requests that find no place. `answers`: else their route tells it."""
+
+    answers: bool
 
     def takes(self, scope: Scope) -> bool:
         """Whether this request needs a place; else it goes its way to the application."""
@@ -108,16 +109,23 @@ class HttpProtocol(HttpToolsProtocol):
         if self._admission.has_place(cycle.scope["headers"]):
             self._admission.begin(partial(self._start, cycle, app))
         else:
-            exchange: Exchange = cycle.scope["state"][STATE]
-            exchange.is_refused = self._is_refused = True
-            if self._refusals is None or cycle.flow.write_paused or not self._refusals.takes(cycle.scope):
-                self._start(cycle, app)
-            elif self._is_reading:
-                # Not before the rest of what came with the head is taken in; and not later, while it is in the cache.
-                self._turned_away = cycle
-            else:
-                # Not within the end of the request before, as a long pipeline of them would have it.
-                self.loop.call_soon(self._turn_away, cycle)
+            self._refuse_place(cycle, app)
+
+    def _refuse_place(self, cycle: Cycle, app: ASGI3Application) -> None:
+        if self._refusals is None or not self._refusals.takes(cycle.scope):
+            # It needs none.
+            self._start(cycle, app)
+            return
+        exchange: Exchange = cycle.scope["state"][STATE]
+        exchange.is_refused = self._is_refused = True
+        if not self._refusals.answers or cycle.flow.write_paused:
+            self._start(cycle, app)
+        elif self._is_reading:
+            # Not before the rest of what came with the head is taken in; and not later, while it is in the cache.
+            self._turned_away = cycle
+        else:
+            # Not within the end of the request before, as a long pipeline of them would have it.
+            self.loop.call_soon(self._turn_away, cycle)
 
     def _turn_away(self, cycle: Cycle) -> None:
         assert self._refusals is not None, "or it was not turned away"

@@ -39,6 +39,7 @@ class Listener:
         self._take_in = take_in
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_open = True
 
     def open(self, backlog: int) -> None:
         """From now on who comes is taken in."""
@@ -48,6 +49,7 @@ class Listener:
 
     def close(self) -> list[socket.socket]:
         """Take nobody in any more. Those who wait already, whom the system would reset."""
+        self._is_open = False
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._socket)
@@ -98,7 +100,8 @@ class Listener:
                 if error.errno not in OUT_OF_FILES:
                     raise
                 structlog.get_logger("service.listener").error("no more connections", reason=error.strerror)
-                self._pause(RETRY_SECONDS, [])
+                if self._is_open:
+                    self._pause(RETRY_SECONDS, [])
                 return None
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,7 +1,8 @@
-"""Every Prometheus series of the service, named in one place; each is the sum over all workers."""
+"""Every Prometheus series of the service, named in one place; each is of all workers, a sum or the latest."""
 
 import os
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -38,11 +39,14 @@ class Metrics:
         self._requests = Counter(
             "heed_requests_total", "Requests answered.", (*OF_MODEL, "route", "outcome"), registry=own
         )
+        self._request_seconds = Counter(
+            "heed_request_seconds_total", "Time from arrival to answer.", (*OF_MODEL, "route", "outcome"), registry=own
+        )
         self._queue_length = Gauge(
             "heed_queue_length", "Inputs that wait for a run.", multiprocess_mode="livesum", registry=own
         )
-        self._of_models = _Histograms(own)
-        self._counts: dict[tuple[str, str, str, str], int] = {}
+        self._of_models = _OfModels(own)
+        self._counts: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._waiting = 0
         self._models: dict[tuple[str, str], ModelMetrics] = {}
         self._directory = _workers_directory()
@@ -56,12 +60,23 @@ class Metrics:
             self._models[name, version] = ModelMetrics(self._of_models, name, version)
         return self._models[name, version]
 
-    def count_request(self, route: str, outcome: str, model: str = "", version: str = "") -> None:
-        """One more answer. `route` is a path's template, never the path itself; `outcome` is "ok", or the word of the
-        problem: each combination is a series that stays.
+    @property
+    def is_counting(self) -> bool:
+        """Whether there is anything to be told."""
+        return True
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other workers count too, and make it visible at their own times."""
+        return self._directory is not None
+
+    def count_request(self, route: str, outcome: str, model: str = "", version: str = "", seconds: float = 0.0) -> None:
+        """One more answer, that long after its request. `route` is a path's template, never the path itself; `outcome`
+        is "ok", or the word of the problem: each combination is a series that stays.
         """
         labels = (model, version, route, outcome)
-        self._counts[labels] = self._counts.get(labels, 0) + 1
+        count, before = self._counts.get(labels, (0, 0.0))
+        self._counts[labels] = (count + 1, before + seconds)
 
     def queue_length(self, waiting: int) -> None:
         """How many inputs wait in this worker now."""
@@ -69,8 +84,9 @@ class Metrics:
 
     def count(self) -> None:
         """Make what was noted until now visible to whoever scrapes, whichever worker is asked. On the event loop."""
-        for labels, count in self._counts.items():
+        for labels, (count, seconds) in self._counts.items():
             self._requests.labels(*labels).inc(count)
+            self._request_seconds.labels(*labels).inc(seconds)
         self._counts.clear()
         self._queue_length.set(self._waiting)
         for model in self._models.values():
@@ -83,12 +99,21 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self._exposed), content_type
 
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """The same as numbers: name, labels, value of each."""
+        for family in self._exposed.collect():
+            for sample in family.samples:
+                yield sample.name, sample.labels, sample.value
 
-class _Histograms:
+
+class _OfModels:
     """What is observed of every model."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         histogram = partial(Histogram, registry=registry)
+        self.decode = histogram(
+            "heed_decode_seconds", "Time to read a request's body into inputs.", OF_MODEL, buckets=SECONDS
+        )
         self.queue = histogram("heed_queue_seconds", "Time that an input waits for its run.", OF_MODEL, buckets=SECONDS)
         self.session = histogram("heed_session_seconds", "Time of one run of the graph.", OF_MODEL, buckets=SECONDS)
         self.encode = histogram("heed_encode_seconds", "Time to write an answer.", OF_MODEL, buckets=SECONDS)
@@ -99,23 +124,33 @@ class _Histograms:
             (*OF_MODEL, "attention"),
             buckets=RATIOS,
         )
+        self.last_run = Gauge(
+            "heed_last_run_timestamp_seconds",
+            "When the graph ran last, in seconds since 1970.",
+            OF_MODEL,
+            multiprocess_mode="max",
+            registry=registry,
+        )
 
 
 class ModelMetrics:
     """The series of one version of a model, bound once."""
 
-    def __init__(self, histograms: _Histograms, name: str, version: str) -> None:
+    def __init__(self, series: _OfModels, name: str, version: str) -> None:
         self.name = name
         self.version = version
-        queue, session, encode, batch = (
+        decode, queue, session, encode, batch = (
             Observations(one.labels(name, version))
-            for one in (histograms.queue, histograms.session, histograms.encode, histograms.batch)
+            for one in (series.decode, series.queue, series.session, series.encode, series.batch)
         )
-        self._entropy_of = partial(histograms.entropy.labels, name, version)
+        self._entropy_of = partial(series.entropy.labels, name, version)
         self._entropy: dict[str, Observations] = {}
-        self._all = [queue, session, encode, batch]
+        self._all = [decode, queue, session, encode, batch]
         self._session, self._batch = session, batch
+        self._tell_last_run: Callable[[float], None] = series.last_run.labels(name, version).set
+        self._last_run = 0.0
         # Bound once: they are called for every request.
+        self.decoded: Callable[[float], None] = decode.observe
         self.queued: Callable[[Iterable[float]], None] = queue.observe_all
         self.encoded: Callable[[float], None] = encode.observe
 
@@ -123,6 +158,7 @@ class ModelMetrics:
         """The graph ran once, with that many rows; attention is looked at where it was fetched."""
         self._batch.observe(rows)
         self._session.observe(seconds)
+        self._last_run = time.time()
         for attention, ratios in outputs.entropy_ratios():
             self.looked(attention, ratios)
 
@@ -139,6 +175,8 @@ class ModelMetrics:
         """As Metrics.count."""
         for one in self._all:
             one.count()
+        if self._last_run:
+            self._tell_last_run(self._last_run)
 
 
 class Unmetered(Metrics):
@@ -147,11 +185,21 @@ class Unmetered(Metrics):
     def __init__(self) -> None:
         pass  # Nothing of Metrics is made: its series would be shown, empty, and its files written.
 
+    @property
+    def is_counting(self) -> bool:
+        """There is nothing."""
+        return False
+
+    @property
+    def is_shared(self) -> bool:
+        """Nor anywhere else."""
+        return False
+
     def of_model(self, name: str, version: str) -> ModelMetrics:
         """It has its name, and counts nothing."""
         return _UnmeteredModel(name, version)
 
-    def count_request(self, route: str, outcome: str, model: str = "", version: str = "") -> None:
+    def count_request(self, route: str, outcome: str, model: str = "", version: str = "", seconds: float = 0.0) -> None:
         """Nothing."""
 
     def queue_length(self, waiting: int) -> None:
@@ -165,12 +213,16 @@ class Unmetered(Metrics):
         encode, content_type = choose_encoder(accept)
         return encode(CollectorRegistry()), content_type
 
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """None."""
+        return iter(())
+
 
 class _UnmeteredModel(ModelMetrics):
     def __init__(self, name: str, version: str) -> None:
         self.name = name
         self.version = version
-        self.queued = self.encoded = _ignore
+        self.decoded = self.queued = self.encoded = _ignore
 
     def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
         pass

@@ -8,8 +8,9 @@ from starlette.types import ASGIApp
 from service.problems import ForeignOrigin, problem_response
 
 CORS_METHODS = ("GET", "HEAD", "POST")
-CORS_TAKEN = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms")
-CORS_SHOWN = ("Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-ID")
+LENGTH = "Inference-Header-Content-Length"
+CORS_TAKEN = ("Authorization", "Content-Type", LENGTH, "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms")
+CORS_SHOWN = (LENGTH, "Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-ID")
 KEPT_OF_A_REFUSAL = ("vary", "access-control-")
 
 

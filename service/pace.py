@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 # A hop to a thread and back takes 0.1 ms beside an idle event loop, and several times that beside a busy one.
 HOP_SECONDS = 200e-6
@@ -58,6 +59,11 @@ class Pace:
             1e-12,
         )
         return self.row_values + int((LONGEST_ON_LOOP_SECONDS - self.seconds[1]) / per_value)
+
+
+def pace_of(document: dict[str, Any]) -> Pace:
+    """From JSON, whose keys are texts."""
+    return Pace(**{**document, "seconds": {int(rows): seconds for rows, seconds in document["seconds"].items()}})
 
 
 def measured(run: Callable[[int, int], object], row_values: int, long_steps: int) -> Pace:

@@ -12,10 +12,11 @@ from models.answer import NotFiniteError
 from service.batch_queue import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
-from service.repository import Repository, ServedModel
+from service.repository import Repository
 from service.routing import Document, Received
 from service.session import Tensor
 from service.timing import Timing
+from service.versions import ServedModel
 
 LABELS_SHOWN = 10
 

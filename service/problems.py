@@ -44,16 +44,28 @@ class MalformedRequest(ServingError):
     status, word, title = 400, "malformed-request", "The request is not valid HTTP"
 
 
-class ForeignOrigin(ServingError):
-    """A page asked beforehand whether it may send a request, and it may not."""
+class ModelRefused(ServingError):
+    """A model that should be loaded is refused. What was served before is served on."""
 
-    status, word, title = 400, "foreign-origin", "A page of this origin may not ask this"
+    status, word, title = 400, "model-refused", "The model was not loaded"
+
+
+class ForeignOrigin(ServingError):
+    """A page of another origin asks what it may not."""
+
+    status, word, title = 403, "foreign-origin", "A page of this origin may not ask this"
 
 
 class Unauthorized(ServingError):
     """No API key was given where one is asked for, or one that is not taken."""
 
     status, word, title = 401, "unauthorized", "An API key is needed"
+
+
+class ControlDisabled(ServingError):
+    """Models are not loaded and unloaded by request."""
+
+    status, word, title = 403, "control-disabled", "Models are not loaded and unloaded by request here"
 
 
 class PathNotFound(ServingError):
@@ -78,6 +90,12 @@ class NoSamples(ServingError):
     """The model came without samples."""
 
     status, word, title = 404, "no-samples", "The model has no samples"
+
+
+class NoStatistics(ServingError):
+    """Nothing is counted."""
+
+    status, word, title = 404, "no-statistics", "The server counts nothing"
 
 
 class MethodNotAllowed(ServingError):
@@ -150,6 +168,12 @@ class NotReady(ServingError):
     """Models are still loading, or none could be loaded."""
 
     status, word, title = 503, "not-ready", "The server is not ready"
+
+
+class ControlFailed(ServingError):
+    """The workers could not all do as was asked, so none did."""
+
+    status, word, title = 503, "control-failed", "The workers could not all do it, so none did"
 
 
 class DeadlinePassed(ServingError):

@@ -15,7 +15,9 @@ from service.request_log import begin
 class Refusals:
     """A server that is asked for more than it can do spends its time on refusals: each that is cheaper is an answer."""
 
-    def __init__(self, front: Front, admission: Admission, access_log: AccessLog) -> None:
+    def __init__(self, front: Front, admission: Admission, access_log: AccessLog, answers: bool = True) -> None:
+        """`answers`: not where something stands in front of the routes that has its word in every answer."""
+        self.answers = answers
         self._front = front
         self._admission = admission
         self._access_log = access_log
@@ -24,16 +26,18 @@ class Refusals:
 
     def takes(self, scope: Scope) -> bool:
         """Whether this request would be refused by its route: it has a body, and a place is needed for it."""
-        route = self._front.route(scope)
-        return route is not None and route.needs_place and scope["method"] in route.taken
+        found = self._front.find(scope)
+        if found is None or scope["method"] not in found.route.taken:
+            return False
+        return found.route.needs_place(self._admission)
 
     def answer(self, scope: Scope, exchange: Exchange) -> Answer:
         """Overloaded, as a problem. It is counted, and told in the log."""
-        route = self._front.route(scope)
-        assert route is not None, "only what is taken is answered"
+        found = self._front.find(scope)
+        assert found is not None, "only what is taken is answered"
         begin(scope, exchange)
         headers, content = self._content()
-        exchange.route, exchange.problem, exchange.status = route.path, Overloaded.word, Overloaded.status
+        exchange.route, exchange.problem, exchange.status = found.route.path, Overloaded.word, Overloaded.status
         self._access_log.tell(scope, exchange)
         return Answer(Overloaded.status, [*headers, (HEADER, exchange.request_id)], content)
 

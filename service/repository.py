@@ -1,104 +1,148 @@
-"""The models: found in a folder, checked, loaded, and handed out by name and version."""
+"""The models: found in a folder, loaded by a plan, and handed out by name and version."""
 
 import asyncio
-import hashlib
-import os
-import re
-import stat
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
 
-import orjson
 import structlog
 
 from models import layout
-from models.answer import Detail, outputs_needed
-from models.contract import Contract, ContractError, Task
-from models.layout import CHECKSUMS_FILE, MODEL_FILE, SAMPLES_FILE
+from models.contract import ContractError, Task
 from service.batcher import Batcher
 from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.session import GraphError, Session
+from service.trial import TrialError, Trials
+from service.version_files import RefusedError, VersionFiles, read_version
+from service.versions import Found, FoundVersion, Plan, ServedModel, Verdict, refused
 
-# Far more than a version needs; a graph is one protocol buffer, and those end at 2 GiB.
-MOST_BYTES = {MODEL_FILE: 2**31, SAMPLES_FILE: 64 * 2**20, CHECKSUMS_FILE: 2**20}
-CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
-
-Status = Literal["served", "refused", "loading"]
-
-
-class RefusedError(ValueError):
-    """A version that is not served. The message names the fact, never a place on the server."""
+SEE_LOG = "it could not be loaded; the server's log says why"
 
 
 @dataclass(frozen=True)
-class ServedModel:
-    """A version that answers requests. `samples`: the request bodies that came with it, None where none did."""
+class Policy:
+    """Which versions of a model are served: so many of the highest, all where it is 0; and which is the default where
+    that is not the highest.
+    """
 
-    name: str
-    version: str
-    session: Session
-    batcher: Batcher
-    samples: list[Any] | None
-
-    @cached_property
-    def contract(self) -> Contract:
-        """What the graph means."""
-        return self.session.contract
-
-    @cached_property
-    def outputs_of(self) -> dict[Detail, tuple[str, ...]]:
-        """The graph's outputs that an answer of each detail needs."""
-        return {detail: outputs_needed(self.contract, detail) for detail in get_args(Detail)}
-
-    @cached_property
-    def identity(self) -> dict[str, str]:
-        """What an answer says about its model."""
-        return {"name": self.name, "version": self.version, "task": self.contract.task}
-
-
-@dataclass(frozen=True)
-class FoundVersion:
-    """A version folder and what became of it."""
-
-    name: str
-    version: str
-    status: Status = "loading"
-    reason: str | None = None
-    served: ServedModel | None = None
+    most_versions: int = 0
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Repository:
-    """Folder `<name>/<version>/model.onnx`. `discover` lists it at once, `load` takes its time. `batcher_of`: name,
-    version, session → the batcher of a version that is served from then on.
+    """Folder `<name>/<version>/model.onnx`. `batcher_of`: name, version, session → the batcher of a version that is
+    served from then on. `load_graph`: the model's bytes and its pace, where that is known already. `trials`: where
+    graphs are tried out before they are loaded here.
     """
 
     folder: Path
     batcher_of: Callable[[str, str, Session], Batcher]
-    load_graph: Callable[[bytes], Session] = Session
-    versions: dict[str, dict[str, FoundVersion]] = field(default_factory=dict)
+    load_graph: Callable[..., Session] = Session
+    policy: Policy = field(default_factory=Policy)
+    trials: Trials | None = None
+    versions: dict[str, Found] = field(default_factory=dict)
     # The default of each model none of whose versions is loading: what nearly every request asks for.
     _defaults: dict[str, ServedModel] = field(default_factory=dict)
 
     def discover(self) -> None:
         """List what there is. What has no name or number as they should be is passed over."""
-        for model in layout.models(self.folder):
-            versions = [str(number) for number in layout.versions(model)]
+        for name in self.names_on_disk():
+            versions = self.versions_on_disk(name)
             if versions:
-                self.versions[model.name] = {version: FoundVersion(model.name, version) for version in versions}
+                self.versions[name] = {version: FoundVersion(name, version) for version in versions}
+
+    def names_on_disk(self) -> list[str]:
+        """The models that the folder has now."""
+        return [model.name for model in layout.models(self.folder)]
+
+    def versions_on_disk(self, name: str) -> list[str]:
+        """The versions that the policy chooses, of those that a model's folder has now, in their order."""
+        if not layout.MODEL_NAME.fullmatch(name):
+            return []
+        every = [str(number) for number in layout.versions(self.folder / name)]
+        chosen = every[-self.policy.most_versions :]
+        pinned = self.policy.defaults.get(name)
+        return [pinned, *chosen] if pinned in every and pinned not in chosen and pinned is not None else chosen
 
     async def load(self) -> None:
         """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
-        for found in [one for versions in self.versions.values() for one in versions.values()]:
-            outcome = await asyncio.to_thread(self._loaded, found)
-            self.versions[found.name][found.version] = outcome
-            self._remember_default(found.name)
+        for name in list(self.versions):
+            self.commit(name, await self.prepared(name, await self.examined(name)))
+        self.warn_if_idle()
+
+    def warn_if_idle(self) -> None:
+        """Say so where everything is loaded and nothing is served."""
         if not self.is_ready:
             reason = "every version found was refused" if self.versions else "the repository has none"
             structlog.get_logger("service.repository").warning(f"no model is served: {reason}")
+
+    async def examined(self, name: str) -> Plan:
+        """What should become of each version in the model's folder, as it is now. Files that are known already, by
+        their digest, keep their verdict; others are tried out.
+        """
+        plan: Plan = {}
+        for version in self.versions_on_disk(name):
+            known = self.versions.get(name, {}).get(version)
+            plan[version] = await self._examined(name, version, known)
+        return plan
+
+    async def _examined(self, name: str, version: str, known: FoundVersion | None) -> Verdict:
+        try:
+            files = await asyncio.to_thread(read_version, self.folder, name, version)
+        except RefusedError as error:
+            return refused(str(error))
+        if known and known.served and known.digest == files.digest:
+            return Verdict(files.digest, pace=known.served.session.pace)
+        if self.trials is None:
+            return await asyncio.to_thread(self._tried_out_here, name, version, files.digest)
+        try:
+            return Verdict(files.digest, pace=await self.trials.pace_of(files.model))
+        except TrialError as error:
+            return refused(str(error), files.digest)
+
+    def _tried_out_here(self, name: str, version: str, digest: str) -> Verdict:
+        found = self._loaded(name, version, Verdict(digest))
+        return Verdict(digest, pace=found.served.session.pace) if found.served else refused(str(found.reason), digest)
+
+    async def end_trials(self) -> None:
+        """Once a folder is examined, nothing is tried out for a time."""
+        if self.trials is not None:
+            await self.trials.close()
+
+    async def prepared(self, name: str, plan: Plan) -> Found:
+        """Each version of the plan, loaded and warmed, while what is served now goes on. What is loaded already is
+        kept. One that cannot be loaded after all is refused.
+        """
+        found: Found = {}
+        for version, verdict in plan.items():
+            known = self.versions.get(name, {}).get(version)
+            if known and known.served and known.digest == verdict.digest:
+                found[version] = FoundVersion(name, version, "served", verdict.reason, known.served, known.digest)
+            elif verdict.is_refused:
+                found[version] = FoundVersion(name, version, "refused", verdict.reason)
+            else:
+                found[version] = await asyncio.to_thread(self._loaded, name, version, verdict)
+        return found
+
+    def commit(self, name: str, found: Found) -> None:
+        """From now on these versions answer, and those that were served before and are not among them retire: requests
+        that hold one are answered by it.
+        """
+        before = self.versions.get(name, {})
+        if found:
+            self.versions[name] = found
+        else:
+            self.versions.pop(name, None)
+        default = self.default_version(name) if found else None
+        self._defaults.pop(name, None)
+        if default and default.served:
+            self._defaults[name] = default.served
+        for one in found.values():
+            _log(one, before.get(one.version))
+        for version in before.keys() - found.keys():
+            if before[version].served:
+                structlog.get_logger("service.repository").info("model retired", model=name, version=version)
 
     @property
     def is_ready(self) -> bool:
@@ -107,8 +151,12 @@ class Repository:
         return "loading" not in statuses and "served" in statuses
 
     def default_version(self, name: str) -> FoundVersion | None:
-        """The highest version that is served."""
-        return next((one for one in reversed(self.versions[name].values()) if one.served), None)
+        """The pinned version, or the highest that is served; None where it is not served."""
+        found = self.versions[name]
+        pinned = self.policy.defaults.get(name)
+        if pinned is not None:
+            return found[pinned] if pinned in found and found[pinned].served else None
+        return next((one for one in reversed(found.values()) if one.served), None)
 
     def served(self, name: str, version: str | None) -> ServedModel:
         """The version asked for, or the default one. Raises UnknownModel, UnknownVersion or ModelLoading."""
@@ -119,11 +167,11 @@ class Repository:
             return _served(self.version_of(name, version))
         if any(one.status == "loading" for one in found.values()):
             raise _loading(name)
-        default = self.default_version(name)
-        if default is None:
-            last = list(found.values())[-1]
-            raise UnknownModel(f"model '{name}' was refused when it was loaded: {last.reason}")
-        return _served(default)
+        if name in self.policy.defaults:
+            raise UnknownVersion(f"the default of model '{name}' is version {self.policy.defaults[name]}, "
+                                 "which is not served")  # fmt: skip
+        last = list(found.values())[-1]
+        raise UnknownModel(f"model '{name}' was refused when it was loaded: {last.reason}")
 
     def served_for(self, task: Task, name: str, version: str | None) -> ServedModel:
         """As `served`, and of the task that the route answers. Raises InvalidInput too."""
@@ -132,7 +180,7 @@ class Repository:
             raise InvalidInput(f"model '{name}' has task {model.contract.task}, this route takes models of task {task}")
         return model
 
-    def versions_of(self, name: str) -> dict[str, FoundVersion]:
+    def versions_of(self, name: str) -> Found:
         """All versions found of a model. Raises UnknownModel."""
         if name not in self.versions:
             raise UnknownModel(f"there is no model '{name[:80]}'; GET /models lists those that there are")
@@ -145,37 +193,30 @@ class Repository:
             raise UnknownVersion(f"model '{name}' has no version '{version[:40]}', it has {', '.join(found)}"[:400])
         return found[version]
 
-    def _remember_default(self, name: str) -> None:
-        default = self.default_version(name)
-        if default and default.served and all(one.status != "loading" for one in self.versions[name].values()):
-            self._defaults[name] = default.served
-
-    def _loaded(self, found: FoundVersion) -> FoundVersion:
-        logger = structlog.get_logger("service.repository").bind(model=found.name, version=found.version)
+    def _loaded(self, name: str, version: str, verdict: Verdict) -> FoundVersion:
         try:
-            served = self._load(self.folder / found.name / found.version, found)
+            files = read_version(self.folder, name, version)
+            if files.digest != verdict.digest:
+                raise RefusedError("its files changed while it was loaded")
+            served = self._served_model(name, version, files, verdict)
         except (RefusedError, ContractError, GraphError) as error:
-            logger.warning("model refused", reason=str(error))
-            return replace(found, status="refused", reason=str(error))
-        except Exception:  # one file must not keep the others from being loaded
-            logger.exception("model refused")
-            return replace(found, status="refused", reason="it could not be loaded; the server's log says why")
-        logger.info("model served", task=served.contract.task)
-        return replace(found, status="served", served=served)
+            return FoundVersion(name, version, "refused", str(error))
+        except Exception:  # noqa: BLE001  # one file must not keep the others from being loaded
+            structlog.get_logger("service.repository").exception("loading failed", model=name, version=version)
+            return FoundVersion(name, version, "refused", SEE_LOG)
+        return FoundVersion(name, version, "served", None, served, files.digest)
 
-    def _load(self, folder: Path, found: FoundVersion) -> ServedModel:
-        model = _read(folder, MODEL_FILE)
-        checksums = _checksums(folder)
-        _check(MODEL_FILE, model, checksums)
-        samples = None
-        if SAMPLES_FILE in checksums or (folder / SAMPLES_FILE).exists():
-            content = _read(folder, SAMPLES_FILE)
-            _check(SAMPLES_FILE, content, checksums)
-            samples = _samples(content)
-        session = self.load_graph(model)
-        return ServedModel(
-            found.name, found.version, session, self.batcher_of(found.name, found.version, session), samples
-        )
+    def _served_model(self, name: str, version: str, files: VersionFiles, verdict: Verdict) -> ServedModel:
+        session = self.load_graph(files.model, verdict.pace)
+        return ServedModel(name, version, session, self.batcher_of(name, version, session), files.samples)
+
+
+def _log(now: FoundVersion, before: FoundVersion | None) -> None:
+    logger = structlog.get_logger("service.repository").bind(model=now.name, version=now.version)
+    if now.reason is not None and (before is None or now.reason != before.reason):
+        logger.warning("model refused", reason=now.reason)
+    elif now.served and (before is None or before.served is not now.served):
+        logger.info("model served", task=now.served.contract.task)
 
 
 def _served(found: FoundVersion) -> ServedModel:
@@ -188,53 +229,3 @@ def _served(found: FoundVersion) -> ServedModel:
 
 def _loading(name: str) -> ModelLoading:
     return ModelLoading(f"model '{name}' is still loading; try again in a second", {"Retry-After": "1"})
-
-
-def _read(folder: Path, name: str) -> bytes:
-    try:
-        with open(folder / name, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise RefusedError(f"{name} is not a regular file")
-            if status.st_size > MOST_BYTES[name]:
-                raise RefusedError(f"{name} has {status.st_size} bytes, at most {MOST_BYTES[name]} are read")
-            return file.read()
-    except FileNotFoundError as error:
-        raise RefusedError(f"there is no {name}") from error
-    except OSError as error:
-        raise RefusedError(f"{name} cannot be read: {error.strerror}") from error
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    # A named pipe would hold its reader until somebody writes.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    lines = _read(folder, CHECKSUMS_FILE).decode("utf-8", "replace").splitlines()
-    entries = [CHECKSUM_LINE.fullmatch(line) for line in lines if line.strip()]
-    return {entry[2]: entry[1].lower() for entry in entries if entry}
-
-
-def _check(name: str, content: bytes, checksums: dict[str, str]) -> None:
-    if name not in checksums:
-        raise RefusedError(f"{CHECKSUMS_FILE} has no line for {name}")
-    if hashlib.sha256(content).hexdigest() != checksums[name]:
-        raise RefusedError(f"the sha256 of {name} is not the one in {CHECKSUMS_FILE}")
-
-
-def _samples(content: bytes) -> list[Any]:
-    try:
-        samples = orjson.loads(content)["samples"]
-    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
-        raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}') from error
-    if not isinstance(samples, list):
-        raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}')
-    for index, sample in enumerate(samples):
-        if not _is_sample(sample):
-            raise RefusedError(f'samples[{index}] of {SAMPLES_FILE} is not {{"label": "…", "body": {{…}}}}')
-    return samples
-
-
-def _is_sample(sample: Any) -> bool:
-    return isinstance(sample, dict) and isinstance(sample.get("label"), str) and isinstance(sample.get("body"), dict)

@@ -23,21 +23,27 @@ from service.request_body import BodyReader
 from service.timing import Timing
 
 JSON = "application/json"
+OCTET_STREAM = "application/octet-stream"
 PICTURE_TYPES = ("image/svg+xml", "image/png", "application/vnd.vegalite.v5+json")
 
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
-# Awaited with what it asks for by name; gives a JSON document, or content of another type.
+# Awaited with what it asks for by name; gives a JSON document, or content of another type, or what writes that.
 Endpoint = Callable[..., Awaitable[Any]]
 
 NO_KEYS = ApiKeys([])
 
 
 class Content(NamedTuple):
-    """An answer that is no JSON document: bytes and their media type."""
+    """An answer that is no JSON document: bytes and their media type, and what else its head says."""
 
     body: bytes
     media_type: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+# Writes an answer once it is known; how long that takes is measured.
+Write = Callable[[], Content]
 
 
 class Received(Request):
@@ -92,10 +98,9 @@ class LeanRoute(APIRoute):
         self._received_name = received
         self._doors = doors if received else None
 
-    @property
-    def needs_place(self) -> bool:
+    def needs_place(self, admission: Admission) -> bool:
         """Whether it is refused where too many wait."""
-        return self._doors is not None
+        return self._doors is not None and self._doors.admission is admission
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As ever, and HEAD is answered where GET is."""
@@ -140,16 +145,18 @@ class LeanRoute(APIRoute):
         await _send(send, document, received)
 
 
-async def _send(send: Send, answer: Document | Content, received: Received | None = None) -> None:
+async def _send(send: Send, answer: Document | Content | Write, received: Received | None = None) -> None:
     started = time.perf_counter()
-    content = answer if isinstance(answer, Content) else _json(answer)
+    content = answer if isinstance(answer, Content) else answer() if callable(answer) else _json(answer)
     headers = [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(content.body))]
+    headers += content.headers
     if received is not None:
         headers.append((b"server-timing", received.timing.server_timing()))
     seconds = time.perf_counter() - started
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content.body})
     if received is not None and received.exchange.model is not None:
+        received.exchange.model.decoded(received.timing.decode)
         received.exchange.model.encoded(seconds)
 
 

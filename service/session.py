@@ -51,9 +51,9 @@ class GraphError(ValueError):
 class Session:
     """A graph with its contract. `run` may be called from several threads at once."""
 
-    def __init__(self, model: bytes) -> None:
-        """Load, check and warm up. Raises ContractError or GraphError. Bytes, so that the bytes whose checksum was
-        taken are those that run, and so that a graph cannot reach files beside it.
+    def __init__(self, model: bytes, pace: Pace | None = None) -> None:
+        """Load, check and warm up; measure the pace where it is not known already. Raises ContractError or GraphError.
+        Bytes, so that those whose checksum was taken are those that run, and no graph can reach files beside it.
         """
         try:
             self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
@@ -71,7 +71,7 @@ class Session:
         # The shape of one input, without the batch axis; None where it varies.
         self.row_shape: tuple[int | None, ...] = self.inputs[self.contract.input.name].shape[1:]
         self._warm_up()
-        self.pace = self._measured()
+        self.pace = pace or self._measured()
 
     @property
     def dtype(self) -> np.dtype[Any]:

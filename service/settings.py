@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models import layout
 from service.api_keys import keys_in_file, keys_in_text
 from service.cores import usable_cores
 from service.shown import shown
@@ -19,11 +20,6 @@ PREFIX = "HEED_"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 # Read by the export, in the same environment.
 NAMES_OF_OTHERS = ("HEED_DATA",)
-# Documented settings of the interface that this version does not act on, each with the value that asks for nothing.
-NAMES_OF_LATER: dict[str, str | None] = {
-    "HEED_MODEL_CONTROL": "none",
-    "HEED_DEFAULT_VERSIONS": None,
-}
 
 
 def _named(path: object) -> object:
@@ -50,6 +46,20 @@ def _rooted(path: str) -> str:
 
 def _listed(value: object) -> object:
     return [one for one in re.split(r"[,\s]+", value) if one] if isinstance(value, str) else value
+
+
+def _pinned(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pinned: dict[str, str] = {}
+    for one in _listed(value):  # type: ignore[attr-defined]  # of a text it is a list
+        name, equals, version = one.partition("=")
+        if not (equals and layout.MODEL_NAME.fullmatch(name) and layout.VERSION.fullmatch(version)):
+            raise ValueError(f"a default is model=version, as in timeseries=3, not '{shown(one)}'")
+        if name in pinned:
+            raise ValueError(f"model '{shown(name)}' has two defaults")
+        pinned[name] = version
+    return pinned
 
 
 def _origin(origin: str) -> str:
@@ -106,6 +116,26 @@ class Settings(BaseSettings):
     )
     model_repository: Annotated[Path, BeforeValidator(_named), AfterValidator(_existing_folder)] = Field(
         default=Path("model_repository"), description="Folder of the models, <name>/<version>/model.onnx."
+    )
+    model_control: Literal["none", "explicit"] = Field(
+        default="none", description="Whether models are loaded and unloaded by request: none or explicit."
+    )
+    default_versions: Annotated[dict[str, str], NoDecode, BeforeValidator(_pinned)] = Field(
+        default={},
+        description="Versions that are the default of a model, as in timeseries=3,image=1; else the highest.",
+    )
+    served_versions: int = Field(
+        default=0, ge=0, le=1000, description="Most versions of a model that are served, the highest ones; 0: all."
+    )
+    model_trial_seconds: int = Field(
+        default=8,
+        ge=0,
+        le=3600,
+        description="CPU seconds that a model may take to load and to warm up, in a process of its own; 0: none tries "
+        "it out, where every file is trusted.",
+    )
+    model_trial_memory_mb: int = Field(
+        default=4096, ge=64, le=2**20, description="Memory in MiB that a model may take to load and to warm up."
     )
     max_body_bytes: int = Field(
         default=16 * 2**20, ge=1024, le=2**31, description="Largest request body in bytes, counted after inflating."
@@ -190,7 +220,7 @@ def settings_help() -> str:
 def _as_written(default: object) -> str:
     if isinstance(default, (frozenset, tuple)):
         default = ",".join(sorted(default))
-    return "empty" if default in (None, "") else str(default)
+    return "empty" if default in (None, "", {}) else str(default)
 
 
 def complaints(invalid: ValidationError) -> list[str]:
@@ -208,12 +238,5 @@ def unknown_names(environment: Mapping[str, str]) -> Iterable[tuple[str, str | N
     """Variables with our prefix that are no setting, each with the setting that was probably meant."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in (*known, *NAMES_OF_OTHERS, *NAMES_OF_LATER):
+        if name.upper().startswith(PREFIX) and name.upper() not in (*known, *NAMES_OF_OTHERS):
             yield name, next(iter(difflib.get_close_matches(name.upper(), known, n=1)), None)
-
-
-def names_of_later(environment: Mapping[str, str]) -> Iterable[str]:
-    """Variables that are documented settings and are not in this version, where they ask for something."""
-    for name in sorted(environment):
-        if name.upper() in NAMES_OF_LATER and environment[name].lower() != NAMES_OF_LATER[name.upper()]:
-            yield name

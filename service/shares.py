@@ -36,6 +36,11 @@ class Shares:
         if self._place is not None:
             self._held[self._place] = held
 
+    def owners(self) -> list[int]:
+        """The processes that take connections in."""
+        owners: list[int] = list(self._owners)  # type: ignore[call-overload]  # an array, though the stubs have no such
+        return [owner for owner in owners if owner and is_alive(owner)]
+
     def of_others(self) -> list[int]:
         """What each other worker told last."""
         return [

@@ -18,47 +18,49 @@ Sequence = Annotated[list[Row], FailFast()]
 FlatSequence = Annotated[list[Number], FailFast()]
 
 
-class _Body(BaseModel):
+class StrictBody(BaseModel):
+    """What a body has to be, and nothing else in it."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class SequenceBody(_Body):
+class SequenceBody(StrictBody):
     """One time series: axes time, feature."""
 
     sequence: Sequence
 
 
-class FlatSequenceBody(_Body):
+class FlatSequenceBody(StrictBody):
     """One time series of one feature, as a flat list."""
 
     sequence: FlatSequence
 
 
-class SequencesBody(_Body):
+class SequencesBody(StrictBody):
     """Several time series."""
 
     sequences: Annotated[list[Sequence], FailFast()]
 
 
-class FlatSequencesBody(_Body):
+class FlatSequencesBody(StrictBody):
     """Several time series of one feature, as flat lists."""
 
     sequences: Annotated[list[FlatSequence], FailFast()]
 
 
-class ImageBody(_Body):
+class ImageBody(StrictBody):
     """One image file in base64."""
 
     image: str
 
 
-class ImagesBody(_Body):
+class ImagesBody(StrictBody):
     """Several image files in base64."""
 
     images: Annotated[list[str], FailFast()]
 
 
-Body = TypeVar("Body", bound=_Body)
+Body = TypeVar("Body", bound=StrictBody)
 
 
 def validated(body: type[Body], content: bytes) -> Body:
@@ -70,11 +72,12 @@ def validated(body: type[Body], content: bytes) -> Body:
 
 
 def place(location: tuple[int | str, ...]) -> str:
-    """As a program would write it: sequence[3][1]."""
-    return "".join(f"[{part}]" if isinstance(part, int) else part[:LONGEST_ECHO] for part in location) or "the body"
+    """As a program would write it: sequence[3][1], inputs[0].name."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:LONGEST_ECHO]}" for part in location)
+    return "".join(parts).removeprefix(".") or "the body"
 
 
-def _complaint(body: type[_Body], invalid: ValidationError) -> ServingError:
+def _complaint(body: type[StrictBody], invalid: ValidationError) -> ServingError:
     first = invalid.errors(include_url=False)[0]
     member = next(iter(body.model_fields))
     match first["type"]:

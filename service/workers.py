@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import multiprocessing
+import os
 import signal
 import socket
 import ssl
@@ -11,6 +12,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,12 +24,15 @@ from service.admission import ADMISSION
 from service.http_protocol import HttpProtocol
 from service.listener import Listener
 from service.readiness import Readiness
+from service.runtime_directory import hold
 from service.shares import Shares
 
 # From Linux's socket.h and filter.h: a packet filter of one instruction, "return 0", takes no packet.
 SO_ATTACH_FILTER = 26
 # Whoever was taken in and has not said its first word by then, with TLS, is not waited for when the server stops.
 BEGINNING_SECONDS = 0.5
+# Where the lifespan's state holds what reads the repository anew.
+CONTROL = "heed_control"
 TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 
 
@@ -66,6 +71,7 @@ class Server(uvicorn.Server):
         self._shares = config.shares
         self._listeners: list[Listener] = []
         self._beginning: set[asyncio.Task[None]] = set()
+        self._rescanning: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin the application, then listen at these sockets, with a listener of our own."""
@@ -74,6 +80,11 @@ class Server(uvicorn.Server):
         self._listeners = [Listener(one, self._shares, self._held, self._take_in) for one in sockets or []]
         for listener in self._listeners:
             listener.open(self.config.backlog)
+        if CONTROL in self.lifespan.state and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._rescan)
+
+    def _rescan(self) -> None:
+        self._rescanning = asyncio.create_task(self.lifespan.state[CONTROL].rescan())
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: connections that ended are nobody's any more."""
@@ -146,6 +157,19 @@ class _ServerWithParent(Server):
 class Workers(Multiprocess):
     """uvicorn's parent of several processes; it closes its own copy of the listener before it stops them."""
 
+    config: Config
+
+    def handle_usr1(self) -> None:
+        """Renew the workers one after another: they read keys and certificates anew."""
+        self.restart_all()
+
+    def handle_hup(self) -> None:
+        """Have one worker read the repository anew, for all of them."""
+        for process_id in self.config.shares.owners():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGHUP)
+                return
+
     def terminate_all(self) -> None:
         """Stop the workers. A listener that stayed open here would take connections that nobody answers."""
         _take_nobody_in(self.sockets)
@@ -170,8 +194,11 @@ def _take_nobody_in(listeners: list[socket.socket]) -> None:
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
 
 
-def create_app_in_worker(readiness: Readiness) -> ASGIApp:
+def create_app_in_worker(readiness: Readiness, runtime: Path) -> ASGIApp:
     """The application. Imported late: the parent of several workers holds neither it nor onnxruntime."""
     from service.app import create_app_from_environment
 
-    return create_app_from_environment(readiness)
+    # Until the server listens to it: there is nothing to read anew yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    hold(runtime)
+    return create_app_from_environment(readiness, runtime)

@@ -70,7 +70,7 @@ class Client:
 
 @contextmanager
 def running(
-    settings: Settings, *, is_loaded: bool = True, load_graph: Callable[[bytes], Session] = Session
+    settings: Settings, *, is_loaded: bool = True, load_graph: Callable[..., Session] = Session
 ) -> Iterator[Client]:
     """The application with its lifespan run."""
     app = create_app(settings, load_graph)

@@ -45,7 +45,7 @@ class HeldSession(Session):
     _runs: Runs | None = None
 
     def __init__(self, model: bytes, runs: Runs) -> None:
-        super().__init__(model)
+        super().__init__(model, SLOW)
         self.pace = SLOW
         self._runs = runs
 
@@ -70,8 +70,12 @@ class Held:
 
     def predict(self, number: int, *lines: str) -> socket.socket:
         """A connection that has asked for a prediction."""
+        return self.send(prediction(number, *lines))
+
+    def send(self, request: bytes) -> socket.socket:
+        """A connection that has asked for something."""
         connection = self.connected()
-        connection.sendall(prediction(number, *lines))
+        connection.sendall(request)
         return connection
 
     def fill(self, numbers: Sequence[int]) -> list[socket.socket]:
@@ -91,7 +95,7 @@ class Held:
 def held(repository: Path, **settings: Any) -> Iterator[Held]:
     """The service in this process, behind a socket."""
     runs = Runs()
-    app = create_app(Settings(model_repository=repository, **settings), lambda model: HeldSession(model, runs))
+    app = create_app(Settings(model_repository=repository, **settings), lambda model, pace: HeldSession(model, runs))
     with listening(app) as server, ExitStack() as stack:
         stack.callback(runs.let_go)
         service = Held(server, runs, stack)
@@ -103,6 +107,14 @@ def prediction(number: int, *lines: str) -> bytes:
     """A whole request for a prediction; its number is its series' first value."""
     body = json.dumps({"sequence": [[number, 0], *SERIES[1:]]}).encode()
     return head(len(body), *lines) + body
+
+
+def inference(number: int, *lines: str, **parameters: Any) -> bytes:
+    """A whole request of the protocol; its number is its series' first value."""
+    series = [number, 0, *(value for step in SERIES[1:] for value in step)]
+    given = {"name": "sequence", "shape": [1, 10, 2], "datatype": "FP32", "data": series}
+    body = json.dumps({"inputs": [given], "parameters": parameters}).encode()
+    return asked("/v2/models/timeseries/infer", f"Content-Length: {len(body)}", *lines, method="POST") + body
 
 
 def head(length: int, *lines: str) -> bytes:

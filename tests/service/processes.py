@@ -20,7 +20,13 @@ ROOT = Path(__file__).parents[2]
 def process(repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """The service on a free port, ended with the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HEED_")}
-    environment |= {"HEED_MODEL_REPOSITORY": str(repository), "HEED_PORT": "0", "HEED_WORKERS": "1", **settings}
+    environment |= {
+        "HEED_MODEL_REPOSITORY": str(repository),
+        "HEED_PORT": "0",
+        "HEED_WORKERS": "1",
+        "HEED_MODEL_TRIAL_SECONDS": "0",
+        **settings,
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "service"],
         cwd=ROOT,

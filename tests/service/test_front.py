@@ -2,106 +2,31 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import structlog
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from starlette.types import ASGIApp, Message
 
-from service.access_log import AccessLog
-from service.front import Front
-from service.metrics import Unmetered
-from service.request_log import RequestLog
+from service.pace import Pace
 from service.session import Session, Tensor, Tensors
 from service.settings import Settings
-from tests.service.client import Client, running
+from tests.service.both import JSON, KEY, OPENED, Asked, Both
+from tests.service.client import running
 from tests.service.conftest import PIXEL, SERIES
 
-KEY = "a-key-of-the-tests"
-OPENED = (b"x-api-key", KEY.encode())
-JSON = (b"content-type", b"application/json")
 ONE = json.dumps({"sequence": SERIES}).encode()
 SEVERAL = json.dumps({"sequences": [SERIES, SERIES]}).encode()
 PICTURE = json.dumps({"image": PIXEL}).encode()
 PICTURES = json.dumps({"images": [PIXEL]}).encode()
-# How long it took differs from one answer to the next.
-TIMES = b"server-timing"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as it comes from the connection; its id is given, so that no other is made."""
-
-    method: str
-    target: str
-    body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = (OPENED, JSON)
-
-    def scope(self, root_path: str) -> dict[str, Any]:
-        """As uvicorn makes it where a proxy in front has taken the root path off."""
-        path, _, query = self.target.partition("?")
-        return {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
-            "method": self.method, "path": root_path + unquote(path), "raw_path": (root_path + path).encode(),
-            "root_path": root_path, "query_string": query.encode(),
-            "headers": [(b"host", b"heed"), (b"x-request-id", b"one-id"), *self.headers],
-            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back. Of the times only their header's name is kept."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-async def answer(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
-    """The application's answer, without a client that would change the request."""
-    to_app: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return to_app.pop() if to_app else {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await app({**scope, "state": {}}, receive, send)
-    headers = sorted((name, b"" if name == TIMES else value) for name, value in sent[0]["headers"])
-    return Answer(sent[0]["status"], headers, b"".join(one.get("body", b"") for one in sent[1:]))
-
-
-@dataclass(frozen=True)
-class Both:
-    """One service, asked in front and behind."""
-
-    client: Client
-    root_path: str
-
-    def ask(self, asked: Asked) -> tuple[Answer, Answer]:
-        """The two answers to one request."""
-        return self.ask_scope(asked.scope(self.root_path), asked.body)
-
-    def ask_scope(self, scope: dict[str, Any], body: bytes = b"") -> tuple[Answer, Answer]:
-        """The two answers to what the connection made of a request."""
-        in_front = self.client.app
-        assert isinstance(in_front, RequestLog)
-        assert isinstance(in_front._app, Front)
-        application = in_front._app._app
-        assert isinstance(application, FastAPI)
-        behind = RequestLog(application, AccessLog(Unmetered()))
-        one, other = (self.client.portal.call(answer, app, scope, body) for app in (in_front, behind))
-        return one, other
+TENSOR = json.dumps(
+    {"inputs": [{"name": "sequence", "shape": [1, 10, 2], "datatype": "FP32", "data": [SERIES]}], "id": "42"}
+).encode()
+LENGTH = (b"inference-header-content-length", b"%d" % len(TENSOR))
 
 
 @pytest.fixture(scope="module", params=["", "/heed"])
@@ -131,6 +56,16 @@ GOOD = [
     Asked("GET", "/models"),
     Asked("GET", "/models/timeseries"),
     Asked("GET", "/models/image/samples"),
+    Asked("GET", "/v2"),
+    Asked("GET", "/v2/"),
+    Asked("GET", "/v2/models/timeseries"),
+    Asked("GET", "/v2/models/timeseries/ready"),
+    Asked("GET", "/v2/models/timeseries/config"),
+    Asked("GET", "/v2/models/timeseries/versions/1"),
+    Asked("GET", "/v2/models/timeseries/versions/1/ready"),
+    Asked("GET", "/v2/models/timeseries/versions/1/config"),
+    Asked("POST", "/v2/models/timeseries/infer", TENSOR),
+    Asked("POST", "/v2/models/timeseries/versions/1/infer", TENSOR, (OPENED, LENGTH)),
     Asked("GET", "/v2/health/live"),
     Asked("GET", "/v2/health/ready"),
     Asked("GET", "/openapi.json"),
@@ -165,6 +100,18 @@ REFUSED = [
     (401, "unauthorized", Asked("GET", "/models", b"", ((b"authorization", b"Bearer wrong"),))),
     (401, "unauthorized", Asked("GET", "/models/timeseries", b"", ())),
     (401, "unauthorized", Asked("GET", "/metrics", b"", ())),
+    (401, "unauthorized", Asked("POST", "/v2/models/timeseries/infer", TENSOR, ())),
+    (404, "unknown-model", Asked("POST", "/v2/models/nope/infer", TENSOR)),
+    (404, "unknown-model", Asked("POST", "/v2/models/{}/infer", TENSOR)),
+    (404, "unknown-model", Asked("POST", "/v2/models/infer/infer", TENSOR)),
+    (404, "unknown-version", Asked("GET", "/v2/models/timeseries/versions/versions/ready")),
+    (404, "no-statistics", Asked("GET", "/v2/models/stats")),
+    (404, "no-statistics", Asked("GET", "/v2/models/timeseries/stats")),
+    (422, "invalid-input", Asked("POST", "/v2/models/timeseries/infer", b'{"inputs": []}')),
+    (405, "method-not-allowed", Asked("GET", "/v2/models/timeseries/infer")),
+    (405, "method-not-allowed", Asked("POST", "/v2/models/timeseries")),
+    (406, "not-acceptable", Asked("GET", "/v2/models/image", b"", (OPENED, (b"accept", b"text/html")))),
+    (413, "too-large", Asked("POST", "/v2/models/timeseries/infer", bytes(20_001))),
     (404, "unknown-model", Asked("POST", "/predict/timeseries?model=nope", ONE)),
     (404, "unknown-version", Asked("POST", "/predict/timeseries?version=7", ONE)),
     (404, "unknown-model", Asked("GET", "/models/nope")),
@@ -201,7 +148,10 @@ def test_refusals_are_told_alike(both: Both, status: int, word: str, asked: Aske
 @pytest.mark.parametrize(
     "target",
     ["", "/", "/nope", "//models", "/models/", "/Models", "/predict", "/predict/timeseries/", "/heed/models",
-     "/models/a/b", "/%00", "/%2Fmodels", "/predict/timeseries;x", "/predict%2Ftimeseries/x", "*"],
+     "/models/a/b", "/v2/models", "/v2/models/", "/v2/models//infer", "/v2/models/a/infer/", "/v2/models/a/b",
+     "/v2/models/a/versions", "/v2/models/a/versions/", "/v2/models/a/versions//infer", "/v2/models/a/versions/1/b",
+     "/v2/models/a%2Fversions/1/x", "/v3/models/a", "/v2/a", "/%00", "/%2Fmodels",
+     "/predict/timeseries;x", "/predict%2Ftimeseries/x", "*"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
 def test_unknown_paths_are_told_alike(both: Both, method: str, target: str) -> None:
@@ -212,7 +162,7 @@ def test_unknown_paths_are_told_alike(both: Both, method: str, target: str) -> N
     assert in_front.status == 404
 
 
-@pytest.mark.parametrize("target", ["/models", "/models/timeseries", "/v2/health/live"])
+@pytest.mark.parametrize("target", ["/models", "/models/timeseries", "/v2/health/live", "/v2/models/image/ready"])
 @pytest.mark.parametrize("prefix", ["", "/heed", "/heed/heed", "/heedx", "/hee"])
 def test_any_prefix_is_answered_alike(both: Both, prefix: str, target: str) -> None:
     """Also of a proxy that took off too much or too little, or what only begins like the root path."""
@@ -232,11 +182,12 @@ def one_of(values: Sequence[Any]) -> st.SearchStrategy[Any]:
 
 TARGETS = sorted({asked.target.partition("?")[0] for asked in GOOD})
 QUERIES = ["", "?attention=none", "?attention=x", "?model=nope", "?version=1", "?version=", "?a=1&a=2", "?%00", "?&"]
-BODIES = [b"", b"{", b"null", ONE, SEVERAL, PICTURE, PICTURES, bytes(20_001), b'{"sequence": [[1, NaN]]}']
+BODIES = [b"", b"{", b"null", ONE, SEVERAL, PICTURE, PICTURES, TENSOR, bytes(20_001), b'{"sequence": [[1, NaN]]}']
 HEADERS = [
     OPENED, JSON, (b"authorization", b"bearer x"), (b"content-type", b"image/png"), (b"content-length", b"-1"),
     (b"content-encoding", b"gzip"), (b"content-encoding", b"identity"), (b"accept", b"text/plain"), (b"accept", b"*/*"),
     (b"accept", b"image/svg+xml, application/json;q=0"), (b"origin", b"https://example.org"), (b"expect", b"\xff"),
+    LENGTH, (LENGTH[0], b"0"),
     (b"x-request-timeout-ms", b"90000"), (b"x-request-timeout-ms", b"x"), (b"content-type", b"multipart/form-data"),
 ]  # fmt: skip
 
@@ -266,8 +217,8 @@ class BrokenSession(Session):
 
     _is_loaded = False
 
-    def __init__(self, model: bytes) -> None:
-        super().__init__(model)
+    def __init__(self, model: bytes, pace: Pace | None) -> None:
+        super().__init__(model, pace)
         self._is_loaded = True
 
     def run(self, rows: Tensor, outputs: Sequence[str]) -> Tensors:

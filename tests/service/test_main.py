@@ -155,17 +155,6 @@ def test_taken_port_stops_the_start(repository: Path, workers: str) -> None:
     assert err == f"HEED_HOST, HEED_PORT: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_later_setting_is_warned_about(repository: Path) -> None:
-    """A documented one that this version does not act on is called that, once, and not unknown."""
-    with process(repository, HEED_MODEL_CONTROL="explicit") as started:
-        greeting(started)
-        started.send_signal(signal.SIGTERM)
-        _, _, err = finished(started)
-
-    (warning,) = [json.loads(line) for line in err.splitlines() if "HEED_MODEL_CONTROL" in line]
-    assert (warning["event"], warning["level"]) == ("setting not in this version", "warning")
-
-
 def test_unknown_setting_is_warned_about(repository: Path) -> None:
     """With what was probably meant; the start goes on."""
     with process(repository, HEED_LOG_LEVL="info") as started:

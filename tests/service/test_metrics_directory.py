@@ -1,40 +1,14 @@
-"""The folder that workers count in: there while they run, named in their environment, gone afterwards."""
+"""The folder that several workers count in: named in their environment."""
 
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from service.metrics_directory import (
-    DIRECTORY_VARIABLE,
-    LOCK,
-    PREFIX,
-    SHARED_MEMORY,
-    MetricsDirectoryError,
-    metrics_directory,
-)
-from tests.service.patience import PATIENCE_SECONDS, wait_until
-from tests.service.processes import ROOT, greeting, halted, is_worker, process, workers_of
-
-PARENT = """
-import time
-from service.metrics_directory import metrics_directory
-with metrics_directory() as directory:
-    (directory / "counter_1.db").touch()
-    print(directory, flush=True)
-    time.sleep(60)
-"""
-MANY_STARTS = """
-from service.metrics_directory import metrics_directory
-for number in range(300):
-    with metrics_directory() as directory:
-        (directory / "counter_1.db").touch()
-"""
+from service.metrics_directory import DIRECTORY_VARIABLE, MetricsDirectoryError, metrics_directory
 
 
 @pytest.fixture(autouse=True)
@@ -47,45 +21,13 @@ def _environment() -> Iterator[None]:
         os.environ[DIRECTORY_VARIABLE] = before
 
 
-def test_it_is_there_for_the_block_alone() -> None:
-    """Children find its name; at the end it is gone with what is in it, and so is the name."""
-    with metrics_directory() as directory:
-        (directory / "counter_1.db").touch()
+def test_children_find_its_name_in_the_block_alone(tmp_path: Path) -> None:
+    """In the folder that the service has anyway."""
+    with metrics_directory(tmp_path) as directory:
         named = os.environ[DIRECTORY_VARIABLE]
-        mode = directory.stat().st_mode & 0o777
 
-    assert (named, mode) == (str(directory), 0o700)
-    assert not directory.exists()
+    assert (named, directory.parent) == (str(directory), tmp_path)
     assert DIRECTORY_VARIABLE not in os.environ
-
-
-@pytest.mark.skipif(not os.access(SHARED_MEMORY, os.W_OK), reason="this system has no folder in memory")
-def test_it_lies_in_memory() -> None:
-    """No disk is written to at each request."""
-    with metrics_directory() as directory:
-        assert directory.parent == SHARED_MEMORY
-
-
-@contextmanager
-def parent() -> Iterator[tuple["subprocess.Popen[str]", Path]]:
-    """A process that holds a folder, and the folder."""
-    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
-        try:
-            assert started.stdout
-            yield started, Path(started.stdout.readline().strip())
-        finally:
-            started.kill()
-
-
-@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt()])
-def test_it_is_gone_after_a_signal_too(error: BaseException) -> None:
-    """The parent ends by SystemExit where it is told to stop."""
-    seen = []
-    with pytest.raises(type(error)), metrics_directory() as directory:  # noqa: PT012  # the block is what ends
-        seen.append(directory)
-        raise error
-
-    assert not seen[0].exists()
 
 
 def test_the_operators_folder_is_emptied_of_counts_and_left(tmp_path: Path) -> None:
@@ -93,7 +35,7 @@ def test_the_operators_folder_is_emptied_of_counts_and_left(tmp_path: Path) -> N
     (tmp_path / "counter_1.db").touch()
     (tmp_path / "notes.txt").touch()
     os.environ[DIRECTORY_VARIABLE] = str(tmp_path)
-    with metrics_directory() as directory:
+    with metrics_directory(tmp_path / "other") as directory:
         left = [file.name for file in directory.iterdir()]
 
     assert directory == tmp_path
@@ -105,7 +47,7 @@ def test_the_operators_folder_is_emptied_of_counts_and_left(tmp_path: Path) -> N
 def test_the_operators_folder_is_made(tmp_path: Path) -> None:
     """A folder in memory is gone after every start of the machine."""
     os.environ[DIRECTORY_VARIABLE] = str(tmp_path / "run" / "heed")
-    with metrics_directory() as directory:
+    with metrics_directory(tmp_path / "other") as directory:
         assert directory.is_dir()
 
 
@@ -114,7 +56,7 @@ def test_a_folder_that_cannot_be_is_told_by_its_variable(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     os.environ[DIRECTORY_VARIABLE] = str(tmp_path / "file")
 
-    with pytest.raises(MetricsDirectoryError, match=DIRECTORY_VARIABLE), metrics_directory():
+    with pytest.raises(MetricsDirectoryError, match=DIRECTORY_VARIABLE), metrics_directory(tmp_path):
         pass
 
 
@@ -125,80 +67,3 @@ def test_the_parent_does_not_import_the_library() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert told.strip() == "False"
-
-
-def test_folder_of_a_killed_parent_is_swept_by_the_next_start() -> None:
-    """That of a parent which lives stays, with what is in it."""
-    with parent() as (killed, left), parent() as (_, held):
-        killed.kill()
-        killed.wait()
-        with metrics_directory():
-            is_left, of_living = left.exists(), [file.name for file in held.glob("*.db")]
-
-    assert not is_left
-    assert of_living == ["counter_1.db"]
-
-
-def test_worker_that_outlives_a_killed_parent_keeps_the_folder(one_model: Path) -> None:
-    """It still counts there; once it has ended too, the next start sweeps."""
-    with process(one_model, HEED_WORKERS="2") as started:
-        greeting(started, 1)
-        slow, other = workers_of(started)
-        folder = folder_of(slow)
-        with halted(slow):
-            started.kill()
-            started.wait()
-            wait_until(lambda: not is_worker(other))
-            with metrics_directory():
-                of_living = list(folder.glob("*.db"))
-        # Read to its end: that comes when the last worker has gone.
-        started.communicate(timeout=PATIENCE_SECONDS)
-    with metrics_directory():
-        is_left = folder.exists()
-
-    assert of_living
-    assert not is_left
-
-
-def folder_of(worker: int) -> Path:
-    """Where it counts, as its environment has it."""
-    environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
-    (folder,) = [value for name, _, value in (one.partition("=") for one in environment) if name == DIRECTORY_VARIABLE]
-    return Path(folder)
-
-
-def test_starts_at_once_do_not_sweep_each_other() -> None:
-    """Not even a folder that is there and not held yet."""
-    starts = [
-        subprocess.Popen([sys.executable, "-c", MANY_STARTS], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-
-    complaints = [start.communicate(timeout=PATIENCE_SECONDS)[1] for start in starts]
-
-    assert complaints == [""] * 4
-
-
-def test_folder_without_a_lock_is_left() -> None:
-    """It is just being made, or not ours."""
-    with folder_beside() as other, metrics_directory():
-        assert other.is_dir()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to another user")
-def test_folder_of_another_user_is_left() -> None:
-    """Dead or not, and though root could remove it."""
-    with folder_beside() as other:
-        (other / LOCK).touch()
-        os.chown(other, 65534, 65534)
-        with metrics_directory():
-            assert other.is_dir()
-
-
-@contextmanager
-def folder_beside() -> Iterator[Path]:
-    """A folder that looks like ours and is held by nobody."""
-    with metrics_directory() as directory:
-        place = directory.parent
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as other:
-        yield Path(other)

@@ -1,29 +1,32 @@
 """The connection's own refusal: the same answer as the route's, the same line, the same count."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import structlog
 
 from service.exchange import with_request
-from tests.service.held import Held, counted, held, prediction
+from tests.service.held import Held, counted, get, held, inference, prediction
 from tests.service.wire import answer_on, asked, read_answer, until_closed
 
 LINES = ("X-Request-ID: of-the-test", "traceparent: 00-a-b-01")
 
 
-def refusal(service: Held, *lines: str) -> tuple[bytes, bytes]:
+def refusal(service: Held, *lines: str, request: Any = prediction) -> tuple[bytes, bytes]:
     """Head and body of the answer to who comes while all places are taken."""
     service.fill(range(2))
-    head, _, body = until_closed(service.predict(9, "Connection: close", *lines)).partition(b"\r\n\r\n")
+    head, _, body = until_closed(service.send(request(9, "Connection: close", *lines))).partition(b"\r\n\r\n")
     return head, body
 
 
-def test_the_same_answer_as_the_routes(one_model: Path) -> None:
+@pytest.mark.parametrize("request_of", [prediction, inference])
+def test_the_same_answer_as_the_routes(one_model: Path, request_of: Any) -> None:
     """Where pages of other origins may ask, their layer has its word in each answer, and the route refuses."""
     with held(one_model, max_queue_size=1) as service:
-        of_connection = refusal(service, *LINES)
+        of_connection = refusal(service, *LINES, request=request_of)
     with held(one_model, max_queue_size=1, cors_origins="https://example.org") as service:
-        of_route = refusal(service, *LINES)
+        of_route = refusal(service, *LINES, request=request_of)
 
     of_each = [
         (sorted(line for line in head.lower().split(b"\r\n") if not line.startswith((b"date:", b"vary:"))), body)
@@ -47,6 +50,21 @@ def test_it_is_told_and_counted(one_model: Path) -> None:
         ("request", "POST", "of-the-test", "00-a-b-01")
     ]
     assert count == 1
+
+
+def test_paths_with_parameters_are_counted_by_their_template(one_model: Path) -> None:
+    """Never by what a client writes in their place; no model was asked, be it there or not."""
+    path = b"/v2/models/timeseries/"
+    with held(one_model, max_queue_size=1) as service:
+        service.fill(range(2))
+        sent = [inference(9), inference(9).replace(path, b"/v2/models/no-such-model-is-there/")]
+        statuses = [answer_on(service.send(one))[0] for one in sent]
+        lines = get(service, "/metrics")[1].decode().splitlines()
+
+    counts = [line for line in lines if "/v2/models" in line and line.startswith("heed_requests_total")]
+    assert statuses == [503, 503]
+    assert [line.rpartition(" ")[2] for line in counts] == ["2.0"]
+    assert 'model="",outcome="overloaded",route="/v2/models/{name}/infer"' in counts[0]
 
 
 def test_long_pipeline_of_the_hurried_is_refused_one_by_one(one_model: Path) -> None:

@@ -26,6 +26,7 @@ def routes(client: Client) -> list[Any]:
 def test_all_documented_routes_are_lean(client: Client) -> None:
     """Each stands in the application's own router, none inside a router that FastAPI included the slow way."""
     paths = {route.path for route in routes(client) if isinstance(route, LeanRoute)}
+    ends = ("", "/ready", "/infer", "/config", "/stats")
 
     assert paths == {
         "/predict/timeseries",
@@ -37,6 +38,14 @@ def test_all_documented_routes_are_lean(client: Client) -> None:
         "/models/{name}/samples",
         "/v2/health/live",
         "/v2/health/ready",
+        "/v2",
+        "/v2/",
+        "/v2/models/stats",
+        *(f"/v2/models/{{name}}{end}" for end in ends),
+        *(f"/v2/models/{{name}}/versions/{{version}}{end}" for end in ends),
+        "/v2/repository/index",
+        "/v2/repository/models/{name}/load",
+        "/v2/repository/models/{name}/unload",
         "/openapi.json",
         "/metrics",
     }

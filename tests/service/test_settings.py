@@ -6,7 +6,7 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from service.settings import NAMES_OF_LATER, Settings, complaints, names_of_later, settings_help, unknown_names
+from service.settings import Settings, complaints, settings_help, unknown_names
 
 KEY = "0123456789abcdef"
 
@@ -179,13 +179,3 @@ def test_unknown_names_come_with_what_was_meant() -> None:
     }
 
     assert list(unknown_names(environment)) == [("HEED_PROT", "HEED_PORT"), ("HEED_XYZZY", None)]
-
-
-def test_documented_settings_that_come_later_are_told_apart() -> None:
-    """Each is named once and is not unknown; the control of models that is the default anyway is passed over."""
-    environment = dict.fromkeys(NAMES_OF_LATER, "1")
-
-    assert list(names_of_later(environment)) == sorted(NAMES_OF_LATER)
-    assert list(unknown_names(environment)) == []
-    assert list(names_of_later({"HEED_MODEL_CONTROL": "none"})) == []
-    assert list(names_of_later({"HEED_MODEL_CONTROL": "explicit", "HEED_PORT": "1"})) == ["HEED_MODEL_CONTROL"]

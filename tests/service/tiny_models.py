@@ -154,6 +154,28 @@ def image_model(
     return _model(nodes, constants, ("image", TensorProto.UINT8, shape), outputs, contract)
 
 
+def with_more_outputs(model: bytes) -> bytes:
+    """The graph with outputs that its contract does not name, of every datatype that may be one; the last two have no
+    row for each input, or are no tensor.
+    """
+    graph_file = onnx.load_from_string(model)
+    graph = graph_file.graph
+    kinds = {
+        "integer": TensorProto.INT64, "byte": TensorProto.UINT8, "half": TensorProto.FLOAT16,
+        "double": TensorProto.DOUBLE, "flag": TensorProto.BOOL, "text": TensorProto.STRING,
+    }  # fmt: skip
+    for name, kind in kinds.items():
+        graph.node.append(helper.make_node("Cast", ["probabilities"], [name], to=kind))
+        graph.output.append(helper.make_tensor_value_info(name, kind, ["batch", 2]))
+    graph.node.append(helper.make_node("Shape", ["probabilities"], ["sizes"]))
+    graph.output.append(helper.make_tensor_value_info("sizes", TensorProto.INT64, [2]))
+    graph.node.append(helper.make_node("SequenceConstruct", ["probabilities"], ["list"]))
+    graph.output.append(helper.make_tensor_sequence_value_info("list", TensorProto.FLOAT, ["batch", 2]))
+    onnx.checker.check_model(graph_file)
+    content: bytes = graph_file.SerializeToString()
+    return content
+
+
 def publish(repository: Path, name: str, version: str, model: bytes, samples: list[Any] | None = None) -> Path:
     """Write a version as the export does."""
     folder = repository / name / version

@@ -1,0 +1,214 @@
+"""python -m benchmarks.reloads: a hundred versions are loaded, one after another, while requests are answered."""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any
+
+from benchmarks.contestants import BY_NAME, HEED, started
+from benchmarks.load import LoadError, check_wrk
+from benchmarks.machine import machine, versions
+from benchmarks.memory import resident_mib
+from benchmarks.processes import Running
+from benchmarks.report import markdown_table
+from benchmarks.soak_questions import ANY_LENGTH, any_length_model, soak_repository, write_version
+from service.cores import usable_cores
+
+RESULTS = Path(__file__).parent / "RELOADS.md"
+WHOLE = 100
+CONNECTIONS = 32
+PATH = f"/predict/timeseries?model={ANY_LENGTH}"
+SEQUENCE = [[step / 7, 1 - step / 11] for step in range(12)]
+MOST_P99_MS = 50
+# Of the answers' numbers so many digits are compared: batches change the last ones.
+DIGITS = 4
+SETTLING_SECONDS = 2
+
+# What an answer says of its version, and the numbers that only this version gives.
+SCRIPT = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = %s
+tally = {}
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function response(status, headers, body)
+  local key = tostring(status)
+  if status == 200 then
+    local version = body:match('"version":"(%%d+)"')
+    local score, weight = body:match('"score":([%%d.]+)'), body:match('"weights":%%[([%%d.]+)')
+    key = string.format("%%d %%.%df %%.%df", version %% 2, score, weight)
+  end
+  tally[key] = (tally[key] or 0) + 1
+end
+function done(summary, latency, requests)
+  local errors, entries = summary.errors, {}
+  for key, number in pairs(threads[1]:get("tally")) do
+    table.insert(entries, string.format("%%q: %%d", key, number))
+  end
+  print(string.format('RESULT {"broken": %%d, "p50": %%d, "p99": %%d, "most": %%d, "tally": {%%s}}',
+    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99),
+    latency.max, table.concat(entries, ", ")))
+end
+"""
+
+
+@dataclass
+class Reloads:
+    """What was seen: seconds of each load, what clients were told, memory before and after."""
+
+    quiet: dict[str, Any]
+    loaded: dict[str, Any] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    before_mib: float = 0
+    after_mib: float = 0
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Answers by parity of their version, score and first weight."""
+        return Counter(self.loaded["tally"])
+
+    def wrong(self, known: set[str]) -> int:
+        """Answers that are of neither version, whole."""
+        return sum(count for key, count in self.counts.items() if key not in known)
+
+
+def reload(server: Running, repository: Path, times: int) -> Reloads:
+    """Load so many versions while wrk asks."""
+    models = [any_length_model(seed) for seed in (2, 1)]
+    quiet = _finished(_load(server, 10))
+    _next(server, repository, 3, models)
+    time.sleep(SETTLING_SECONDS)
+    result = Reloads(quiet, before_mib=sum(resident_mib(server.processes())))
+    asking = _load(server, 600)
+    for version in range(4, 4 + times):
+        began = time.monotonic()
+        refusal = _next(server, repository, version, models)
+        result.seconds.append(time.monotonic() - began)
+        result.refused += [refusal] if refusal else []
+    # wrk prints what it saw when it is interrupted.
+    asking.send_signal(2)
+    result.loaded = _finished(asking)
+    time.sleep(SETTLING_SECONDS)
+    result.after_mib = sum(resident_mib(server.processes()))
+    return result
+
+
+def _next(server: Running, repository: Path, version: int, models: list[bytes]) -> str:
+    """Publish a version, load it, and take the one before the last away, which the next load retires."""
+    write_version(repository / ANY_LENGTH / str(version), models[version % 2])
+    shutil.rmtree(repository / ANY_LENGTH / str(version - 2), ignore_errors=True)
+    request = urllib.request.Request(f"{server.address}/v2/repository/models/{ANY_LENGTH}/load", b"{}", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return "" if response.status == 200 else f"version {version}: {response.status}"
+    except urllib.error.HTTPError as error:
+        return f"version {version}: {error.read().decode()}"
+
+
+def _load(server: Running, seconds: int) -> "subprocess.Popen[str]":
+    with NamedTemporaryFile("w", suffix=".lua", delete=False) as script:
+        script.write(SCRIPT % (json.dumps(json.dumps({"sequence": SEQUENCE})), DIGITS, DIGITS))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name]
+    return subprocess.Popen([*command, server.address + PATH], stdout=subprocess.PIPE, text=True)
+
+
+def _finished(asking: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, _ = asking.communicate()
+    line = next((line for line in out.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        raise LoadError(f"wrk failed: {out}")
+    told: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+    return told
+
+
+def report(result: Reloads, known: set[str]) -> str:
+    """As RELOADS.md."""
+    rows = [
+        ("loads", f"{len(result.seconds)}, {len(result.refused)} refused"),
+        ("a load, seconds", f"{statistics.median(result.seconds):.2f} median, {max(result.seconds):.2f} at most"),
+        ("answers meanwhile", f"{sum(result.counts.values()):,}, {result.wrong(known)} of neither version, "
+         f"{result.loaded['broken']} lost"),
+        ("latency without loads", _times(result.quiet)),
+        ("latency during all loads", _times(result.loaded)),
+        ("RSS of all processes, MiB", f"{result.before_mib:.0f} before, {result.after_mib:.0f} after"),
+    ]  # fmt: skip
+    return f"""# A hundred versions under load
+
+{datetime.now(UTC).date()}, {machine()}.
+
+{versions()}
+
+All workers answer wrk on {CONNECTIONS} connections; meanwhile one version after another is published and loaded, and
+the one before the last is taken away. Versions of even numbers and of odd ones have other weights: an answer names its
+version, and its numbers must be that version's. Before each load the new graph is tried out in a process of its own, on
+the same cores.
+
+{markdown_table(("what", "seen"), rows)}
+
+{verdict(result, known)}
+"""
+
+
+def verdict(result: Reloads, known: set[str]) -> str:
+    """In a sentence."""
+    p99 = result.loaded["p99"] / 1000
+    bad = [
+        *(result.refused[:3]),
+        *([f"{result.wrong(known)} answers are of neither version"] if result.wrong(known) else []),
+        *([f"{result.loaded['broken']} requests were lost"] if result.loaded["broken"] else []),
+        *([f"p99 is {p99:.0f} ms, at most {MOST_P99_MS} was wanted"] if p99 > MOST_P99_MS else []),
+    ]
+    return (
+        "**Not as it should be**: " + "; ".join(bad) + "." if bad else "No request was lost, no answer mixed versions."
+    )
+
+
+def _times(told: dict[str, Any]) -> str:
+    p50, p99, most = (told[name] / 1000 for name in ("p50", "p99", "most"))
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {most:.0f} ms at most"
+
+
+def _keys(server: Running) -> set[str]:
+    """What each version answers, asked alone."""
+    return set(_finished(_load(server, 1))["tally"])
+
+
+def main() -> None:
+    """Run, write, and fail where something is not as it should be."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reloads", description=__doc__)
+    parser.add_argument("--times", type=int, default=WHOLE, help=f"how many loads ({WHOLE})")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    check_wrk()
+    os.environ["HEED_MODEL_CONTROL"] = "explicit"
+    with TemporaryDirectory() as folder:
+        # Version 1 there has the weights of seed 1, as all odd ones will.
+        repository = soak_repository(arguments.repository, Path(folder))
+        models = [any_length_model(seed) for seed in (2, 1)]
+        with started(BY_NAME[HEED], repository, usable_cores()) as server:
+            known = _keys(server)
+            _next(server, repository, 2, models)
+            known |= _keys(server)
+            result = reload(server, repository, arguments.times)
+    arguments.output.write_text(report(result, known))
+    print(verdict(result, known))
+    sys.exit(verdict(result, known).startswith("**"))
+
+
+if __name__ == "__main__":
+    main()
