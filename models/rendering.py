@@ -6,6 +6,7 @@ process of its own.
 """
 
 import re
+from importlib.util import find_spec
 from types import ModuleType
 
 from models.look import Spec
@@ -16,8 +17,16 @@ MOST_SCALE = 4
 MOST_PIXELS = 32_000_000
 
 
+MISSING = "a picture as SVG or PNG needs vl-convert: pip install --require-hashes -r requirements/pictures.txt"
+
+
 class RendererMissingError(RuntimeError):
     """vl-convert is not installed."""
+
+
+def is_installed() -> bool:
+    """Whether SVG and PNG can be drawn."""
+    return find_spec("vl_convert") is not None
 
 
 def svg(spec: Spec) -> str:
@@ -53,7 +62,5 @@ def _renderer() -> ModuleType:
     try:
         import vl_convert
     except ModuleNotFoundError as missing:
-        raise RendererMissingError(
-            "a picture as SVG or PNG needs vl-convert: pip install --require-hashes -r requirements/pictures.txt"
-        ) from missing
+        raise RendererMissingError(MISSING) from missing
     return vl_convert

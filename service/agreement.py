@@ -44,8 +44,9 @@ class Proposal:
 
 
 class Agreement:
-    """One worker's part: it answers the others' proposals, and makes its own. `revision` reads that of the state, which
-    the proposer writes between asking and telling: by it, those whose proposer died meanwhile know what holds.
+    """One worker's part: it answers the others' proposals, and makes its own. `holds` says whether the state is as
+    proposed, which the proposer writes between asking and telling: by it, those whose proposer is gone meanwhile know
+    what holds.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class Agreement:
         directory: Path,
         prepare: Callable[[Proposal], Awaitable[Found]],
         commit: Callable[[Proposal, Found], None],
-        revision: Callable[[], int],
+        holds: Callable[[Proposal], bool],
         member: int | None = None,
     ) -> None:
         """`member`: its number among the others, by default the process'."""
         self._directory = directory
         self._prepare = prepare
         self._commit = commit
-        self._revision = revision
+        self._holds = holds
         self._own = directory / SOCKET.format(os.getpid() if member is None else member)
         self._server: asyncio.Server | None = None
 
@@ -98,7 +99,7 @@ class Agreement:
             with suppress(ConnectionError):
                 writer.write(orjson.dumps(statuses(found), option=orjson.OPT_APPEND_NEWLINE))
                 await writer.drain()
-            if await _next_line(reader) == COMMIT or self._revision() >= proposal.revision:
+            if await _next_line(reader) == COMMIT or self._holds(proposal):
                 self._commit(proposal, found)
             with suppress(ConnectionError):
                 writer.write(b"{}\n")

@@ -14,8 +14,10 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from models.rendering import is_installed
 from service.access_log import AccessLog
 from service.admission import ADMISSION, Admission
+from service.answer_pictures import AnswerPictures
 from service.api_keys import ApiKeys, taken_keys
 from service.batcher import Batcher, Batching
 from service.catalogue import Catalogue, catalogue_routes
@@ -24,6 +26,7 @@ from service.cores import usable_cores
 from service.deadline import Deadlines
 from service.decode import Decoder, Limits
 from service.description import describe
+from service.drawing import Drawings
 from service.exposition import Exposition, exposition_route
 from service.front import Front
 from service.health import Health, health_routes
@@ -58,6 +61,7 @@ VERSION = "0.1.0"
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "parameters")
 STATISTICS = "statistics"
 
+EXIT_NOT_LOADED = 1
 # What one worker counted, a scrape that another answers sees so much later.
 COUNTING_SECONDS = 0.2
 # What connections know of the application, by name.
@@ -94,7 +98,9 @@ def create_app(
     repository = Repository(settings.model_repository, batcher_of, load_graph, policy, trials)
     control = Control(repository)
     limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
-    predictions = Predictions(repository, Decoder(threads, limits))
+    drawings = Drawings(settings.max_drawings)
+    pictures = AnswerPictures(threads, drawings, is_installed())
+    predictions = Predictions(repository, Decoder(threads, limits), pictures)
     server = Server("heed", VERSION, EXTENSIONS + (STATISTICS,) * settings.metrics)
     protocol = InferenceProtocol(server, repository, InferenceDecoder(threads, limits), admission.deadlines)
     tools = LoadTools(repository, metrics, settings.max_batch_inputs, 1.5 * COUNTING_SECONDS)
@@ -103,7 +109,8 @@ def create_app(
     doors = Doors(admission, reader)
     state: State = {ADMISSION: admission, CONTROL: control}
     app = _application(
-        partial(_lifespan, repository, control, runtime, readiness, state, threads, metrics), settings.root_path
+        partial(_lifespan, repository, control, runtime, readiness, state, threads, drawings, metrics),
+        settings.root_path,
     )
     open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
     app.router.routes += [
@@ -171,13 +178,14 @@ async def _lifespan(
     readiness: Readiness,
     state: State,
     threads: Threads,
+    drawings: Drawings,
     metrics: Metrics,
     _: FastAPI,
 ) -> AsyncIterator[State]:
     with contextlib.ExitStack() as stack:
         alone = runtime or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="heed-")))
         repository.discover()
-        loading = asyncio.create_task(_load(control, alone, readiness))
+        loading = asyncio.create_task(_load(control, alone, readiness, runtime is not None))
         if readiness.is_complete:
             # The others answer already: a worker that comes in another's place listens once it can answer too.
             await loading
@@ -190,6 +198,7 @@ async def _lifespan(
         await control.leave()
         metrics.count()
         threads.close()
+        await drawings.close()
 
 
 async def _count(metrics: Metrics) -> None:
@@ -198,7 +207,14 @@ async def _count(metrics: Metrics) -> None:
         await asyncio.sleep(COUNTING_SECONDS)
 
 
-async def _load(control: Control, runtime: Path, readiness: Readiness) -> None:
-    await control.join(runtime)
+async def _load(control: Control, runtime: Path, readiness: Readiness, is_process: bool) -> None:
+    try:
+        await control.join(runtime)
+    except Exception:
+        structlog.get_logger("service").exception("models could not be loaded")
+        # A process of its own is replaced, or ends, and does not wait for ever; the application of a test is neither.
+        if is_process:
+            os._exit(EXIT_NOT_LOADED)
+        raise
     readiness.count_worker()
     quieten_collector()

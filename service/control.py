@@ -28,6 +28,7 @@ class Control:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._has_joined = asyncio.Event()
+        self._turn_here = asyncio.Lock()
         self._agreement: Agreement | None = None
         self._logger = structlog.get_logger("service.control")
 
@@ -36,7 +37,7 @@ class Control:
         workers of one service, and by nobody else. Each model answers as soon as it is loaded here.
         """
         self._directory = directory
-        self._agreement = Agreement(directory, self._prepare, self._commit, lambda: read(directory).revision)
+        self._agreement = Agreement(directory, self._prepare, self._commit, self._holds)
         await self._agreement.listen()
         for name in list(self._repository.versions):
             self._repository.commit(name, await self._repository.prepared(name, await self._planned(name)))
@@ -61,8 +62,10 @@ class Control:
     async def _caught_up(self) -> list[str]:
         """Whatever was loaded and unloaded while this worker came. Models that could not be loaded as planned."""
         async with self._turn():
-            state = replace(read(self._directory), is_complete=True)
-            write(self._directory, state)
+            state = read(self._directory)
+            if not state.is_complete:
+                state = replace(state, is_complete=True)
+                write(self._directory, state)
             versions = self._repository.versions
             for name in sorted({*versions, *state.plans}):
                 plan = state.plans.get(name, {})
@@ -84,6 +87,8 @@ class Control:
         await self._has_joined.wait()
         async with self._turn():
             state = read(self._directory)
+            self._repository.check_readable()
+            self._repository.check_readable(name)
             plan = await self._examined(name)
             if not plan:
                 if name in state.plans:
@@ -103,6 +108,11 @@ class Control:
     async def rescan(self) -> None:
         """As if every model were loaded, those excepted that were unloaded; whose folder is gone is served no more."""
         await self._has_joined.wait()
+        try:
+            self._repository.check_readable()
+        except ControlFailed as error:
+            self._logger.warning("not rescanned", reason=error.detail)
+            return
         there = set(self._repository.names_on_disk())
         for name in sorted({*there, *read(self._directory).plans} - read(self._directory).unloaded):
             is_there = name in there and self._repository.versions_on_disk(name)
@@ -120,6 +130,8 @@ class Control:
             await change
         except ServingError as error:
             self._logger.warning("model not changed", model=name, reason=error.detail)
+        except Exception:  # one model must not keep the others from being read anew
+            self._logger.exception("model not changed", model=name)
 
     async def _retire(self, name: str, is_unloaded: bool) -> None:
         await self._has_joined.wait()
@@ -151,27 +163,38 @@ class Control:
                 self._commit(proposal, found)
         except TimeoutError:
             raise ControlFailed(f"model '{name}' is served as before: another worker does not answer") from None
+        except OSError as error:
+            raise ControlFailed(f"model '{name}' is served as before: {error.strerror}") from error
 
     async def _prepare(self, proposal: Proposal) -> Found:
         return await self._repository.prepared(proposal.name, proposal.plan)
+
+    def _holds(self, proposal: Proposal) -> bool:
+        return read(self._directory).plans.get(proposal.name, {}) == proposal.plan
 
     def _commit(self, proposal: Proposal, found: Found) -> None:
         self._repository.commit(proposal.name, found)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """One change at a time, whichever worker makes it. The system takes the lock from a worker that is killed."""
-        handle = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await asyncio.sleep(LOOK_SECONDS)
-            yield
-        finally:
-            os.close(handle)
+        """One change at a time, whichever worker makes it. The system takes the lock from a worker that is killed. Of
+        those that wait in one worker, one looks.
+        """
+        async with self._turn_here:
+            try:
+                handle = os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise ControlFailed(f"the workers cannot agree: {error.strerror}") from error
+            try:
+                while True:
+                    try:
+                        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except BlockingIOError:
+                        await asyncio.sleep(LOOK_SECONDS)
+                yield
+            finally:
+                os.close(handle)
 
 
 def _unplanned(found: Found, plan: Plan) -> str | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from python_multipart.multipart import parse_options_header
 
 from service.multipart import file_fields
-from service.picture import Canvas, OpenPicture, Picture, open_picture
+from service.picture import LARGE_PIXELS, Canvas, OpenPicture, Picture, open_picture, thumbnail
 from service.picture_cost import is_quick
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
 from service.request_body import LONG_BODY_BYTES
@@ -83,6 +83,17 @@ class Decoder:
         """The pictures of a form or JSON. One after another: each is small once it is decoded."""
         files = await self._parse(received, partial(_files, received, self._limits.batch_inputs))
         return [await self._picture(received, model, file, f"images[{index}]") for index, file in enumerate(files)]
+
+    async def thumbnail(self, received: Received, picture: Picture, most: int) -> bytes:
+        """The one picture of the body again, as a PNG of at most `most` pixels a side. `picture`: what came of it."""
+        file = await self._parse(received, partial(_file, received))
+
+        def decode() -> bytes:
+            content = file if isinstance(file, bytes) else _from_base64(file)
+            return thumbnail(open_picture(content, self._limits.image_pixels), picture, most)
+
+        is_large = len(file) > LONG_BODY_BYTES or picture.width * picture.height > LARGE_PIXELS
+        return await self._threads.decode(received.timing, decode, large=is_large)
 
     async def _parse(self, received: Received, parse: Callable[[], Result]) -> Result:
         if len(received.content) <= SHORT_BODY_BYTES:

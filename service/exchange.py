@@ -30,7 +30,8 @@ class Answering(Protocol):
 @dataclass(slots=True)
 class Exchange:
     """Filled in on the way. `is_refused`: there was no place when it came; `waited_seconds`: for its turn to begin;
-    `route`: the path's template, "other" where there is none; `problem`: its word. The loop is kept because asking for
+    `route`: the path's template, "other" where there is none; `media_type`: the one of the route's that Accept prefers;
+    `problem`: its word. The loop is kept because asking for
     it costs a system call in Python 3.11.
     """
 
@@ -42,6 +43,7 @@ class Exchange:
     traceparent: bytes = b""
     status: int = STATUS_OF_A_GONE_CLIENT
     route: str = "other"
+    media_type: str = ""
     problem: str = ""
     model: Answering | None = None
 

@@ -120,6 +120,17 @@ class OpenPicture:
             raise MalformedBody(f"the {self.image.format} file is damaged or cut short") from error
 
 
+def thumbnail(opened: OpenPicture, picture: Picture, most: int) -> bytes:
+    """The whole picture for people, as PNG: as it was decoded, upright and over black, at most `most` pixels a side.
+    `picture`: what came of it before. Raises MalformedBody.
+    """
+    scale = min(1, most / max(picture.width, picture.height))
+    columns, rows = (max(1, round(side * scale)) for side in (picture.width, picture.height))
+    written = io.BytesIO()
+    Image.fromarray(opened.decode(Canvas(rows, columns, 3, "stretch")).pixels).save(written, "PNG")
+    return written.getvalue()
+
+
 def open_picture(content: bytes, max_pixels: int) -> OpenPicture:
     """Read the header. Raises MalformedBody where it is no picture of FORMATS, TooLarge over `max_pixels`."""
     check_cost(content)

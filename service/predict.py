@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field
 
 from models.answer import Detail as AttentionAmount
 from models.answer import NotFiniteError
+from service.answer_pictures import LARGEST_SIDE, AnswerPictures
 from service.batch_queue import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository
-from service.routing import Document, Received
+from service.routing import JSON, Content, Document, Received
 from service.session import Tensor
 from service.timing import Timing
 from service.versions import ServedModel
@@ -43,12 +44,16 @@ class Predictions:
 
     repository: Repository
     decoder: Decoder
+    pictures: AnswerPictures
 
-    async def predict_timeseries(self, received: Received, asked: Asked) -> Document:
+    async def predict_timeseries(self, received: Received, asked: Asked) -> Document | Content:
         """Predict the label of one time series, with the attention over its steps."""
         model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequence(received, model)
-        return (await self._answers(model, asked, inputs, received.timing))[0]
+        answer = (await self._answers(model, asked, inputs, received.timing))[0]
+        if received.exchange.media_type == JSON:
+            return answer
+        return await self.pictures.of(answer, inputs[0], received.exchange.media_type)
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
@@ -56,12 +61,16 @@ class Predictions:
         inputs = await self.decoder.sequences(received, model)
         return {"results": await self._answers(model, asked, inputs, received.timing)}
 
-    async def predict_image(self, received: Received, asked: Asked) -> Document:
+    async def predict_image(self, received: Received, asked: Asked) -> Document | Content:
         """Predict the label of one picture: PNG, JPEG, WebP, GIF, BMP or TIFF, told apart by content."""
         model = self._model("image", asked, received)
         pictures = await self.decoder.picture(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
-        return answers[0] | {"image": pictures[0].description}
+        answer = answers[0] | {"image": pictures[0].description}
+        if received.exchange.media_type == JSON:
+            return answer
+        given = await self.decoder.thumbnail(received, pictures[0], LARGEST_SIDE)
+        return await self.pictures.of(answer, given, received.exchange.media_type)
 
     async def predict_image_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several pictures in one call. One bad picture refuses the call, the detail says its index."""

@@ -1,13 +1,17 @@
 """The prediction routes with their documentation: bodies, media types, examples, answers, problems."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from service.answer_pictures import ONE_ANSWER, VEGA_LITE
 from service.api_keys import ApiKeys
 from service.decode import FORM
+from service.drawing import PNG, SVG
 from service.predict import Predictions
 from service.problems import (
     BodyTimeout,
     DeadlinePassed,
+    DrawingFailed,
     InvalidInput,
     MalformedBody,
     ModelLoading,
@@ -22,7 +26,7 @@ from service.problems import (
 from service.routing import JSON, Document, Doors, LeanRoute
 from service.schemas import ImageAnswer, ImageAnswers, TimeseriesAnswer, TimeseriesAnswers
 
-PROBLEMS = documented_problems(
+KINDS = (
     MalformedBody,
     Unauthorized,
     UnknownModel,
@@ -38,6 +42,13 @@ PROBLEMS = documented_problems(
 HEADERS = {
     "X-Request-ID": {"description": "the request's id, taken over or made", "schema": {"type": "string"}},
     "Server-Timing": {"description": "milliseconds: decode, queue, inference", "schema": {"type": "string"}},
+}
+
+# Pictures of an answer.
+PICTURES: dict[str, Document] = {
+    SVG: {"schema": {"type": "string", "description": "the answer as a picture"}},
+    PNG: {"schema": {"type": "string", "format": "binary", "description": "the answer as a picture"}},
+    VEGA_LITE: {"schema": {"type": "object", "description": "the answer as a picture, a Vega-Lite 5 specification"}},
 }
 
 FORMAT = "PNG, JPEG, WebP, GIF, BMP or TIFF"
@@ -58,11 +69,14 @@ def prediction_routes(predictions: Predictions, keys: ApiKeys, doors: Doors, max
     """The four routes, ready to stand in the application's router."""
     sequence, sequences = _series_bodies(max_inputs)
     image, images = _picture_bodies(max_inputs)
-    documented: list[tuple[str, Any, Document, type]] = [
-        ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer),
-        ("/predict/timeseries/batch", predictions.predict_timeseries_batch, sequences, TimeseriesAnswers),
-        ("/predict/image", predictions.predict_image, image, ImageAnswer),
-        ("/predict/image/batch", predictions.predict_image_batch, images, ImageAnswers),
+    pictures = predictions.pictures
+    one = {"gives": (JSON, *pictures.given), "withheld": pictures.withheld, "responses": _responses(pictures.given)}
+    several = {"withheld": dict.fromkeys((*PICTURES, "image/*"), ONE_ANSWER), "responses": _responses(())}
+    documented: list[tuple[str, Any, Document, type, dict[str, Any]]] = [
+        ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer, one),
+        ("/predict/timeseries/batch", predictions.predict_timeseries_batch, sequences, TimeseriesAnswers, several),
+        ("/predict/image", predictions.predict_image, image, ImageAnswer, one),
+        ("/predict/image/batch", predictions.predict_image_batch, images, ImageAnswers, several),
     ]
     return [
         LeanRoute(
@@ -74,11 +88,19 @@ def prediction_routes(predictions: Predictions, keys: ApiKeys, doors: Doors, max
             tags=["predictions"],
             response_model=answer,
             response_description="The prediction and where the model looked",
-            responses={200: {"headers": HEADERS}, **PROBLEMS},
             openapi_extra={"requestBody": {"required": True, "content": content}},
+            **how,
         )
-        for path, endpoint, content, answer in documented
+        for path, endpoint, content, answer, how in documented
     ]
+
+
+def _responses(pictures: Sequence[str]) -> dict[int | str, Document]:
+    given: Document = {"headers": HEADERS}
+    if not pictures:
+        return {200: given, **documented_problems(*KINDS)}
+    content = {media_type: PICTURES[media_type] for media_type in pictures}
+    return {200: {**given, "content": content}, **documented_problems(*KINDS, DrawingFailed)}
 
 
 def _series_bodies(max_inputs: int) -> tuple[Document, Document]:

@@ -158,6 +158,12 @@ class Overloaded(ServingError):
     status, word, title = 503, "overloaded", "The server has more to do than it can"
 
 
+class DrawingFailed(ServingError):
+    """The process that draws pictures ended. The next picture gets a new one."""
+
+    status, word, title = 503, "drawing-failed", "The picture was not drawn"
+
+
 class Draining(ServingError):
     """The server is stopping."""
 

@@ -1,6 +1,7 @@
 """The models: found in a folder, loaded by a plan, and handed out by name and version."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,9 @@ import structlog
 from models import layout
 from models.contract import ContractError, Task
 from service.batcher import Batcher
-from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
+from service.problems import ControlFailed, InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.session import GraphError, Session
-from service.trial import TrialError, Trials
+from service.trial import MOST_REASON, TrialError, Trials
 from service.version_files import RefusedError, VersionFiles, read_version
 from service.versions import Found, FoundVersion, Plan, ServedModel, Verdict, refused
 
@@ -65,6 +66,14 @@ class Repository:
         pinned = self.policy.defaults.get(name)
         return [pinned, *chosen] if pinned in every and pinned not in chosen and pinned is not None else chosen
 
+    def check_readable(self, name: str = "") -> None:
+        """Raises ControlFailed where the folder, or a model's, cannot be read: what cannot be seen is not gone."""
+        try:
+            os.scandir(self.folder / name).close()
+        except OSError as error:
+            if not (name and isinstance(error, (FileNotFoundError, NotADirectoryError))):
+                raise ControlFailed(f"the repository cannot be read: {error.strerror}; what is served stays") from error
+
     async def load(self) -> None:
         """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
         for name in list(self.versions):
@@ -100,6 +109,9 @@ class Repository:
             return Verdict(files.digest, pace=await self.trials.pace_of(files.model))
         except TrialError as error:
             return refused(str(error), files.digest)
+        except Exception:  # noqa: BLE001  # one model must not keep the others from being loaded
+            structlog.get_logger("service.repository").exception("trial failed", model=name, version=version)
+            return refused(SEE_LOG, files.digest)
 
     def _tried_out_here(self, name: str, version: str, digest: str) -> Verdict:
         found = self._loaded(name, version, Verdict(digest))
@@ -200,7 +212,7 @@ class Repository:
                 raise RefusedError("its files changed while it was loaded")
             served = self._served_model(name, version, files, verdict)
         except (RefusedError, ContractError, GraphError) as error:
-            return FoundVersion(name, version, "refused", str(error))
+            return FoundVersion(name, version, "refused", str(error)[:MOST_REASON])
         except Exception:  # noqa: BLE001  # one file must not keep the others from being loaded
             structlog.get_logger("service.repository").exception("loading failed", model=name, version=version)
             return FoundVersion(name, version, "refused", SEE_LOG)

@@ -101,7 +101,7 @@ class ModelControl:
         if not self.is_allowed:
             raise ControlDisabled("start the service with HEED_MODEL_CONTROL=explicit to load and unload by request")
         origin = received.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != received.headers.get("host"):
+        if origin is not None and _host_of(origin) != received.headers.get("host"):
             raise ForeignOrigin(f"a page of '{origin[:100]}' may not load or unload models")
         parameters = validated(LoadBody, received.content or b"{}").parameters
         unknown = sorted(parameters.keys() - {"unload_dependents"})
@@ -109,6 +109,13 @@ class ModelControl:
             raise InvalidInput(
                 f"the parameter '{unknown[0][:40]}' is not taken: models come from the repository as they are"
             )
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # of no page
+        return ""
 
 
 def repository_routes(control: ModelControl, keys: ApiKeys, reader: BodyReader) -> list[LeanRoute]:

@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl
@@ -17,14 +17,13 @@ from starlette.types import Receive, Scope, Send
 from service.admission import Admission
 from service.api_keys import ApiKeys
 from service.exchange import Exchange, exchange_of
-from service.negotiation import is_acceptable
+from service.negotiation import preferred
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
 from service.timing import Timing
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
-PICTURE_TYPES = ("image/svg+xml", "image/png", "application/vnd.vegalite.v5+json")
 
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
@@ -32,6 +31,7 @@ Arguments = Callable[[Scope], dict[str, Any]]
 Endpoint = Callable[..., Awaitable[Any]]
 
 NO_KEYS = ApiKeys([])
+NOTHING: Mapping[str, str] = {}
 
 
 class Content(NamedTuple):
@@ -75,6 +75,9 @@ class LeanRoute(APIRoute):
 
     The endpoint may take path parameters by name, one pydantic model annotated with Query(), and one Received. The
     route stands in the application's own router: include_router would go FastAPI's slow way around it.
+
+    `gives`: media types, the usual one first; which of them Accept prefers is told to the endpoint by the exchange.
+    `withheld`: others that a caller may expect, each with the reason why it is not given.
     """
 
     def __init__(
@@ -85,11 +88,13 @@ class LeanRoute(APIRoute):
         keys: ApiKeys = NO_KEYS,
         doors: Doors | None = None,
         gives: tuple[str, ...] = (JSON,),
+        withheld: Mapping[str, str] = NOTHING,
         **documented: Any,
     ) -> None:
         super().__init__(path, endpoint, **documented)
         self.keys = keys
         self.gives = gives
+        self.withheld = withheld
         self.taken = sorted({*(self.methods or ()), *({"HEAD"} if "GET" in (self.methods or ()) else ())})
         parameters = inspect.signature(endpoint, eval_str=True).parameters
         received = next((name for name, one in parameters.items() if one.annotation is Received), "")
@@ -116,7 +121,7 @@ class LeanRoute(APIRoute):
             allowed = ", ".join(self.taken)
             raise MethodNotAllowed(f"this path takes {allowed}, not {scope['method'][:40]}", {"Allow": allowed})
         self.keys.check(scope["headers"])
-        _check_accept(scope, self.gives)
+        exchange.media_type = self._media_type(scope)
         given = self._arguments(scope)
         if self._doors is None:
             if self._received_name:
@@ -124,6 +129,18 @@ class LeanRoute(APIRoute):
             await _send(send, await self._answer(**given))
         else:
             await self._answer_with_body(self._doors, given, exchange, scope, receive, send)
+
+    def _media_type(self, scope: Scope) -> str:
+        accept = b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
+        usual = self.gives[0]
+        if not accept or accept in ("*/*", usual):
+            return usual
+        media_type = preferred(self.gives, accept)
+        if media_type is None:
+            reason = next((f"; {why}" for name, why in self.withheld.items() if name in accept.lower()), "")
+            given = " or ".join(self.gives)
+            raise NotAcceptable(f"Accept is '{accept[:100]}', this route answers {given} alone{reason}")
+        return media_type
 
     async def _answer_with_body(
         self, doors: Doors, given: dict[str, Any], exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -162,14 +179,6 @@ async def _send(send: Send, answer: Document | Content | Write, received: Receiv
 
 def _json(document: Document) -> Content:
     return Content(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
-
-
-def _check_accept(scope: Scope, given: tuple[str, ...]) -> None:
-    accept = b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
-    if not accept or accept == "*/*" or any(is_acceptable(one, accept) for one in given):
-        return
-    pictures = "; pictures of an answer are not given yet" if any(one in accept for one in PICTURE_TYPES) else ""
-    raise NotAcceptable(f"Accept is '{accept[:100]}', this route answers {' or '.join(given)} alone{pictures}")
 
 
 def _arguments(parameters: Any) -> Arguments:

@@ -165,6 +165,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Longest time that the first input of a run waits for others; 0: none waits for company.",
     )
+    max_drawings: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Most processes of each worker that draw answers as SVG or PNG, up to 250 MiB each while they do.",
+    )
     request_timeout_ms: int = Field(
         default=30_000,
         ge=1,

@@ -20,6 +20,7 @@ class Threads:
     def __init__(self, cores: int) -> None:
         self._decoding = CapacityLimiter(cores)
         self._decoding_large = CapacityLimiter(1)
+        self._specifying = CapacityLimiter(1)
         self.inference = ThreadPoolExecutor(cores, "inference")
 
     async def decode(self, timing: Timing, function: Callable[[], Result], *, large: bool = False) -> Result:
@@ -31,6 +32,10 @@ class Threads:
             return timing.decoding(function)
 
         return await to_thread.run_sync(timed, limiter=self._decoding_large if large else self._decoding)
+
+    async def specify(self, function: Callable[[], Result]) -> Result:
+        """Run `function`, which says how an answer is drawn, in a thread: one at a time, it is all Python."""
+        return await to_thread.run_sync(function, limiter=self._specifying)
 
     def close(self) -> None:
         """What runs ends, what waits does not begin."""

@@ -20,6 +20,8 @@ from service.pace import Pace, pace_of
 
 LENGTH = struct.Struct("<Q")
 MEBIBYTE = 2**20
+# Of what is said of a graph, which may be as long as its names are.
+MOST_REASON = 2000
 # An idle machine: as long as its core is busy with the graph. A busy one: so many times as long.
 WALL_TIMES = 4
 # The process itself: the interpreter, NumPy, onnxruntime.
@@ -51,8 +53,8 @@ class Trials:
     async def pace_of(self, model: bytes) -> Pace:
         """How long the graph's runs take, once it was loaded, checked and warmed up. Raises TrialError."""
         async with self._turn:
-            process = await self._started()
             try:
+                process = await self._started()
                 line = await asyncio.wait_for(_asked(process, model), WALL_TIMES * self._limits.seconds)
             except TimeoutError:
                 await self._end()
@@ -79,8 +81,11 @@ class Trials:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             assert self._process.stdout is not None, "it was asked for"
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._process.stdout.readline(), START_SECONDS)
+            except BaseException:
+                await self._end()
+                raise
         return self._process
 
     async def _end(self) -> int:
@@ -94,20 +99,21 @@ class Trials:
     def _cause(self, status: int) -> str:
         if status == -signal.SIGXCPU:
             return self._too_long()
-        return f"the process that tried it out ended with {_named(status)}; it may use {self._limits.memory_mb} MiB"
+        return f"the process that tried it out ended with {named(status)}; it may use {self._limits.memory_mb} MiB"
 
     def _too_long(self) -> str:
         return f"to load and to run it takes longer than {self._limits.seconds} s"
 
 
-def _named(status: int) -> str:
+def named(status: int) -> str:
+    """How a process ended, by its exit status."""
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
 async def _asked(process: asyncio.subprocess.Process, model: bytes) -> bytes:
     assert process.stdin is not None, "it was asked for"
     assert process.stdout is not None, "it was asked for"
-    with contextlib.suppress(ConnectionError):  # it has ended: the empty line says so
+    with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended: the empty line says so
         process.stdin.writelines((LENGTH.pack(len(model)), model))
         await process.stdin.drain()
     return await process.stdout.readline()
@@ -115,7 +121,7 @@ async def _asked(process: asyncio.subprocess.Process, model: bytes) -> bytes:
 
 def main() -> None:
     """Try out what comes until nothing comes any more."""
-    _die_with_parent()
+    die_with_parent()
     from service.session import GraphError, Session
 
     seconds, memory_mb = map(int, sys.argv[1:])
@@ -130,7 +136,7 @@ def main() -> None:
         try:
             _tell(answers, {"pace": asdict(Session(model).pace)})
         except (ContractError, GraphError) as error:
-            _tell(answers, {"error": str(error)})
+            _tell(answers, {"error": str(error)[:MOST_REASON]})
         except MemoryError:
             _tell(answers, {"error": f"it needs more than {memory_mb} MiB"})
 
@@ -147,7 +153,7 @@ def _limit_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (mapped + more, mapped + more))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Also where the parent is killed while a graph runs that never ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -99,6 +99,7 @@ def _checked(name: str, content: bytes, checksums: dict[str, str]) -> str:
 def _samples(content: bytes) -> list[Any]:
     try:
         samples = orjson.loads(content)["samples"]
+        orjson.dumps(samples)  # what is nested too deeply could not be told
     except (orjson.JSONDecodeError, TypeError, KeyError) as error:
         raise RefusedError(f'{SAMPLES_FILE} is not {{"samples": […]}}') from error
     if not isinstance(samples, list):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import socket
@@ -135,6 +136,15 @@ class Worker(multiprocess.Process):
             self._server = _ServerWithParent(self.config)
             threading.Thread(target=_stop_with_parent, args=(self._server,), name="parent", daemon=True).start()
         return self._server
+
+    def ping(self, timeout: float = 5) -> bool:
+        """Whether the process answers. One that ended meanwhile is not waited for."""
+        self.parent_conn.send(b"ping")
+        ready = multiprocessing.connection.wait([self.parent_conn, self.process.sentinel], timeout)
+        if self.parent_conn not in ready:
+            return False
+        self.parent_conn.recv()
+        return True
 
 
 def _stop_with_parent(server: uvicorn.Server) -> None:

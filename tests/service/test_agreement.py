@@ -16,11 +16,11 @@ PLAN = {"1": Verdict("a digest"), "2": refused("no good")}
 class Member:
     """A worker: what it prepared and committed, and the state that all of them share."""
 
-    def __init__(self, directory: Path, number: int, state: dict[str, int], outcome: str = "served") -> None:
+    def __init__(self, directory: Path, number: int, state: set[str], outcome: str = "served") -> None:
         self.prepared: list[Proposal] = []
         self.committed: list[int] = []
         self.outcome = outcome
-        self.agreement = Agreement(directory, self._prepare, self._commit, lambda: state["revision"], number)
+        self.agreement = Agreement(directory, self._prepare, self._commit, lambda one: one.name in state, number)
 
     async def _prepare(self, proposal: Proposal) -> Found:
         self.prepared.append(proposal)
@@ -33,10 +33,10 @@ class Member:
 
 
 def among(
-    directory: Path, outcomes: list[str], act: Callable[[list[Member], dict[str, int]], Awaitable[None]]
+    directory: Path, outcomes: list[str], act: Callable[[list[Member], set[str]], Awaitable[None]]
 ) -> list[Member]:
     """The members, once that was done among them."""
-    state = {"revision": 4}
+    state: set[str] = set()
     members = [Member(directory, number, state, outcome) for number, outcome in enumerate(outcomes)]
 
     async def run() -> None:
@@ -55,7 +55,7 @@ def test_all_commit(tmp_path: Path) -> None:
     """Once all have prepared the same."""
     told: list[dict[str, str]] = []
 
-    async def act(members: list[Member], _: dict[str, int]) -> None:
+    async def act(members: list[Member], _: set[str]) -> None:
         async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:
             told.extend(others)
             assert [member.committed for member in members] == [[], [], []]
@@ -71,7 +71,7 @@ def test_all_commit(tmp_path: Path) -> None:
 def test_none_commits_where_the_proposer_thinks_better_of_it(tmp_path: Path) -> None:
     """What they prepared is dropped."""
 
-    async def act(members: list[Member], _: dict[str, int]) -> None:
+    async def act(members: list[Member], _: set[str]) -> None:
         with pytest.raises(ArithmeticError):
             async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)):
                 raise ArithmeticError("no")
@@ -85,7 +85,7 @@ def test_what_the_others_prepared_is_told(tmp_path: Path) -> None:
     """The proposer decides; of a worker that fails nothing is told, and it commits nothing."""
     told: list[dict[str, str]] = []
 
-    async def act(members: list[Member], _: dict[str, int]) -> None:
+    async def act(members: list[Member], _: set[str]) -> None:
         async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:
             told.extend(others)
 
@@ -101,11 +101,11 @@ def test_what_the_others_prepared_is_told(tmp_path: Path) -> None:
 def test_proposer_that_dies(tmp_path: Path, is_written: bool, committed: list[int]) -> None:
     """Between asking and telling: the state says whether it was decided."""
 
-    async def act(members: list[Member], state: dict[str, int]) -> None:
+    async def act(members: list[Member], state: set[str]) -> None:
         reader, writer = await asyncio.open_unix_connection(tmp_path / "worker-1.sock")
         writer.write(Proposal(5, "timeseries", PLAN).line())
         await reader.readline()
-        state["revision"] = 4 + is_written
+        state.update({"timeseries"} if is_written else {"another model"})
         writer.close()
 
     members = among(tmp_path, ["served", "served"], act)
@@ -116,7 +116,7 @@ def test_proposer_that_dies(tmp_path: Path, is_written: bool, committed: list[in
 def test_worker_that_died_is_passed_over(tmp_path: Path) -> None:
     """Its socket is still there."""
 
-    async def act(members: list[Member], _: dict[str, int]) -> None:
+    async def act(members: list[Member], _: set[str]) -> None:
         assert members[1].agreement._server is not None
         members[1].agreement._server.close()
         async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.agreement import Proposal
 from service.control import Control
 from service.problems import ControlFailed
 from service.repository import Repository
@@ -268,3 +269,50 @@ async def _answer_that_it_is_refused(reader: asyncio.StreamReader, writer: async
     writer.write(b'{"1": "refused", "2": "refused"}\n')
     await writer.drain()
     writer.close()
+
+
+def test_load_that_was_given_up_is_not_done_by_the_next_one(tmp_path: Path) -> None:
+    """A worker that still prepares when the proposer leaves looks whether its plan holds, whatever came after it."""
+    publish(tmp_path, "timeseries", "1", model_of(1))
+    publish(tmp_path, "image", "1", image_model())
+
+    async def act() -> tuple[str, bool]:
+        repository = Repository(tmp_path, batcher_of)
+        repository.discover()
+        control = Control(repository)
+        (tmp_path / ".run").mkdir()
+        await control.join(tmp_path / ".run")
+        publish(tmp_path, "timeseries", "2", model_of(2))
+        abandoned = Proposal(3, "timeseries", await repository.examined("timeseries"))
+        _, writer = await asyncio.open_unix_connection(tmp_path / ".run" / f"worker-{os.getpid()}.sock")
+        writer.write(abandoned.line())
+        await control.load("image")
+        writer.close()
+        await asyncio.sleep(0.2)
+        await control.leave()
+        return repository.served("timeseries", None).version, control._holds(abandoned)
+
+    assert asyncio.run(act()) == ("1", False)
+
+
+def test_repository_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
+    """What is served stays, and the load says why it did nothing."""
+    folder = tmp_path / "models"
+    publish(folder, "timeseries", "1", model_of(1))
+
+    async def act() -> tuple[str, str]:
+        repository = Repository(folder, batcher_of)
+        repository.discover()
+        control = Control(repository)
+        await control.join(tmp_path)
+        folder.rename(tmp_path / "elsewhere")
+        await control.rescan()
+        with pytest.raises(ControlFailed) as raised:
+            await control.load("timeseries")
+        await control.leave()
+        return raised.value.detail, repository.served("timeseries", None).version
+
+    detail, version = asyncio.run(act())
+
+    assert detail.startswith("the repository cannot be read: No such file or directory")
+    assert version == "1"

@@ -38,7 +38,7 @@ def schema(document: dict[str, Any], operation: dict[str, Any], status: int) -> 
     (content,) = (
         content
         for media_type, content in operation["responses"][str(status)]["content"].items()
-        if media_type.endswith("json")
+        if media_type in ("application/json", "application/problem+json")
     )
     return {**content["schema"], "components": document["components"]}
 
@@ -160,7 +160,9 @@ INFERENCES: dict[str, Any] = {
     path + "/infer": {"inputs": [{"name": "sequence", "shape": [1, 10, 2], "datatype": "FP32", "data": [SERIES]}]}
     for path in (MODEL, VERSION)
 }
+PICTURES = ["image/svg+xml", "image/png", "application/vnd.vegalite.v5+json"]
 TYPES = {
+    **{path: ["application/json", *PICTURES] for path in ("/predict/timeseries", "/predict/image")},
     "/metrics": ["text/plain", "application/openmetrics-text"],
     **{path: ["application/json", "application/octet-stream"] for path in INFERENCES},
 }
