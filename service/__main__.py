@@ -35,9 +35,9 @@ def main() -> None:
     ).parse_args()
     settings = _settings()
     configure_logging(settings.log_level)
-    # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
     # Until a server listens to it: there is nothing to read anew yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: sys.exit(0))
     listener = _bound(settings)

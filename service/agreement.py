@@ -23,16 +23,15 @@ COMMIT = b"commit\n"
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a model should be from now on. `revision`: of the service's state once it is so."""
+    """What a model should be from now on."""
 
-    revision: int
     name: str
     plan: Plan
 
     def line(self) -> bytes:
         """As other workers read it."""
         plan = {version: verdict.document() for version, verdict in self.plan.items()}
-        document = {"revision": self.revision, "name": self.name, "plan": plan}
+        document = {"name": self.name, "plan": plan}
         return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
@@ -40,7 +39,7 @@ class Proposal:
         """From a line."""
         document = orjson.loads(line)
         plan = {version: Verdict.of(verdict) for version, verdict in document["plan"].items()}
-        return cls(document["revision"], document["name"], plan)
+        return cls(document["name"], plan)
 
 
 class Agreement:

@@ -114,7 +114,8 @@ class Control:
             self._logger.warning("not rescanned", reason=error.detail)
             return
         there = set(self._repository.names_on_disk())
-        for name in sorted({*there, *read(self._directory).plans} - read(self._directory).unloaded):
+        state = read(self._directory)
+        for name in sorted({*there, *state.plans} - state.unloaded):
             is_there = name in there and self._repository.versions_on_disk(name)
             await self._tried(self.load(name) if is_there else self._retire(name, is_unloaded=False), name)
         self._logger.info("rescanned", models=len(self._repository.versions))
@@ -149,7 +150,7 @@ class Control:
         return f"version {version}: {plan[version].reason}" if plan[version].is_refused else None
 
     async def _agree(self, state: State, name: str, plan: Plan) -> None:
-        proposal = Proposal(state.revision, name, plan)
+        proposal = Proposal(name, plan)
         assert self._agreement is not None, "it has joined"
         try:
             async with self._agreement.proposed(proposal) as others:

@@ -17,22 +17,19 @@ class State:
     `is_complete`: every model that was there at the start is in it.
     """
 
-    revision: int = 0
     plans: dict[str, Plan] = field(default_factory=dict)
     unloaded: frozenset[str] = frozenset()
     is_complete: bool = False
 
     def with_plan(self, name: str, plan: Plan) -> Self:
         """The next state, where this model is as planned."""
-        return replace(
-            self, revision=self.revision + 1, plans={**self.plans, name: plan}, unloaded=self.unloaded - {name}
-        )
+        return replace(self, plans={**self.plans, name: plan}, unloaded=self.unloaded - {name})
 
     def without(self, name: str, is_unloaded: bool) -> Self:
         """The next state, where this model is not served. `is_unloaded`: because somebody asked for that."""
         plans = {other: plan for other, plan in self.plans.items() if other != name}
         unloaded = self.unloaded | {name} if is_unloaded else self.unloaded - {name}
-        return replace(self, revision=self.revision + 1, plans=plans, unloaded=unloaded)
+        return replace(self, plans=plans, unloaded=unloaded)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -41,7 +38,6 @@ class State:
             for name, plan in self.plans.items()
         }
         return {
-            "revision": self.revision,
             "plans": plans,
             "unloaded": sorted(self.unloaded),
             "is_complete": self.is_complete,
@@ -54,7 +50,7 @@ class State:
             name: {version: Verdict.of(verdict) for version, verdict in plan.items()}
             for name, plan in document["plans"].items()
         }
-        return cls(document["revision"], plans, frozenset(document["unloaded"]), document["is_complete"])
+        return cls(plans, frozenset(document["unloaded"]), document["is_complete"])
 
 
 def read(directory: Path) -> State:

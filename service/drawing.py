@@ -16,7 +16,7 @@ import orjson
 
 from models.rendering import png, svg
 from service.problems import DrawingFailed, InvalidInput, Overloaded
-from service.trial import die_with_parent, named
+from service.processes import die_with_parent, hand_over, named
 
 SVG, PNG = "image/svg+xml", "image/png"
 HEAD = struct.Struct("<BQ")
@@ -132,9 +132,8 @@ class _Process:
         """Raises InvalidInput and DrawingFailed."""
         self.pictures += 1
         try:
-            with contextlib.suppress(ConnectionError):  # it has ended: the answer that does not come says so
-                self._specs.writelines((HEAD.pack(kind, len(spec)), spec))
-                await self._specs.drain()
+            # Where it has ended the answer that does not come says so.
+            await hand_over(self._specs, HEAD.pack(kind, len(spec)), spec)
             outcome, length = HEAD.unpack(await self._drawings.readexactly(HEAD.size))
             answer = await self._drawings.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError):

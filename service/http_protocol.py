@@ -95,13 +95,11 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.scope["state"][STATE] = Exchange(self.loop)
         if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
-        elif self._is_refused:
-            self._is_refused = False
-            pause = self._admission.pause_seconds(cycle.scope["headers"])
-            if pause:
-                self.loop.call_later(pause, self._begin, cycle, app)
-            else:
-                self._begin(cycle, app)
+            return
+        pause = self._admission.pause_seconds(cycle.scope["headers"]) if self._is_refused else 0.0
+        self._is_refused = False
+        if pause:
+            self.loop.call_later(pause, self._begin, cycle, app)
         else:
             self._begin(cycle, app)
 

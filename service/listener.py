@@ -31,8 +31,12 @@ class Listener:
         shares: Shares,
         held: Callable[[], int],
         take_in: Callable[[socket.socket], None],
+        patience_seconds: float = PATIENCE_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         """`held` counts this worker's connections; `take_in` begins one."""
+        self._patience_seconds = patience_seconds
+        self._retry_seconds = retry_seconds
         self._socket = listening
         self._shares = shares
         self._held = held
@@ -68,7 +72,7 @@ class Listener:
         if places > 0:
             self._accept(min(places, MOST_IN_A_TURN))
         else:
-            self._pause(PATIENCE_SECONDS, others)
+            self._pause(self._patience_seconds, others)
 
     def _pause(self, seconds: float, others: list[int]) -> None:
         self._loop.remove_reader(self._socket)
@@ -101,7 +105,7 @@ class Listener:
                     raise
                 structlog.get_logger("service.listener").error("no more connections", reason=error.strerror)
                 if self._is_open:
-                    self._pause(RETRY_SECONDS, [])
+                    self._pause(self._retry_seconds, [])
                 return None
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

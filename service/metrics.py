@@ -18,7 +18,7 @@ from prometheus_client.values import MutexValue, ValueClass
 from models.answer import Outputs
 from service.metrics_directory import DIRECTORY_VARIABLE
 from service.observations import Observations
-from service.process_ids import is_alive
+from service.processes import is_alive
 
 SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)

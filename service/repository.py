@@ -74,12 +74,6 @@ class Repository:
             if not (name and isinstance(error, (FileNotFoundError, NotADirectoryError))):
                 raise ControlFailed(f"the repository cannot be read: {error.strerror}; what is served stays") from error
 
-    async def load(self) -> None:
-        """Load all that was discovered, one after another. A version that fails is refused, the others go on."""
-        for name in list(self.versions):
-            self.commit(name, await self.prepared(name, await self.examined(name)))
-        self.warn_if_idle()
-
     def warn_if_idle(self) -> None:
         """Say so where everything is loaded and nothing is served."""
         if not self.is_ready:

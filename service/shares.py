@@ -3,7 +3,7 @@
 import os
 from multiprocessing import get_context
 
-from service.process_ids import is_alive
+from service.processes import is_alive
 
 
 class Shares:

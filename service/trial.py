@@ -5,7 +5,6 @@ As a module it is that process: graphs on its standard input, each with its leng
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import resource
 import signal
@@ -17,6 +16,7 @@ import orjson
 
 from models.contract import ContractError
 from service.pace import Pace, pace_of
+from service.processes import die_with_parent, hand_over, named
 
 LENGTH = struct.Struct("<Q")
 MEBIBYTE = 2**20
@@ -26,8 +26,6 @@ MOST_REASON = 2000
 WALL_TIMES = 4
 # The process itself: the interpreter, NumPy, onnxruntime.
 START_SECONDS = 30
-# From Linux's prctl.h: the signal that a process gets when its parent ends.
-PR_SET_PDEATHSIG = 1
 
 
 class TrialError(ValueError):
@@ -105,17 +103,11 @@ class Trials:
         return f"to load and to run it takes longer than {self._limits.seconds} s"
 
 
-def named(status: int) -> str:
-    """How a process ended, by its exit status."""
-    return signal.Signals(-status).name if status < 0 else f"status {status}"
-
-
 async def _asked(process: asyncio.subprocess.Process, model: bytes) -> bytes:
     assert process.stdin is not None, "it was asked for"
     assert process.stdout is not None, "it was asked for"
-    with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended: the empty line says so
-        process.stdin.writelines((LENGTH.pack(len(model)), model))
-        await process.stdin.drain()
+    # Where it has ended the empty line says so.
+    await hand_over(process.stdin, LENGTH.pack(len(model)), model)
     return await process.stdout.readline()
 
 
@@ -151,11 +143,6 @@ def _limit_memory(more: int) -> None:
     with open("/proc/self/statm") as file:
         mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (mapped + more, mapped + more))
-
-
-def die_with_parent() -> None:
-    """Also where the parent is killed while a graph runs that never ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

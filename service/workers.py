@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         self._shares = config.shares
         self._listeners: list[Listener] = []
         self._beginning: set[asyncio.Task[None]] = set()
-        self._rescanning: asyncio.Task[None] | None = None
+        self._rescanning: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin the application, then listen at these sockets, with a listener of our own."""
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._rescan)
 
     def _rescan(self) -> None:
-        self._rescanning = asyncio.create_task(self.lifespan.state[CONTROL].rescan())
+        _keep(asyncio.get_running_loop().create_task(self.lifespan.state[CONTROL].rescan()), self._rescanning)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: connections that ended are nobody's any more."""
@@ -96,9 +96,7 @@ class Server(uvicorn.Server):
         return len(self.server_state.connections) + len(self._beginning)
 
     def _take_in(self, connection: socket.socket) -> None:
-        task = asyncio.get_running_loop().create_task(self._begin(connection))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        _keep(asyncio.get_running_loop().create_task(self._begin(connection)), self._beginning)
 
     async def _begin(self, connection: socket.socket) -> None:
         # A client that is gone already, or speaks no TLS where it should, is no failure of ours.
@@ -122,6 +120,12 @@ class Server(uvicorn.Server):
         return self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as any class
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+def _keep(task: asyncio.Task[None], among: set[asyncio.Task[None]]) -> None:
+    """Until it is done: the event loop does not hold its tasks."""
+    among.add(task)
+    task.add_done_callback(among.discard)
 
 
 class Worker(multiprocess.Process):

@@ -18,7 +18,7 @@ class Member:
 
     def __init__(self, directory: Path, number: int, state: set[str], outcome: str = "served") -> None:
         self.prepared: list[Proposal] = []
-        self.committed: list[int] = []
+        self.committed: list[str] = []
         self.outcome = outcome
         self.agreement = Agreement(directory, self._prepare, self._commit, lambda one: one.name in state, number)
 
@@ -29,7 +29,7 @@ class Member:
         return {"1": FoundVersion(proposal.name, "1", "served" if self.outcome == "served" else "refused")}
 
     def _commit(self, proposal: Proposal, _: Found) -> None:
-        self.committed.append(proposal.revision)
+        self.committed.append(proposal.name)
 
 
 def among(
@@ -56,15 +56,15 @@ def test_all_commit(tmp_path: Path) -> None:
     told: list[dict[str, str]] = []
 
     async def act(members: list[Member], _: set[str]) -> None:
-        async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:
+        async with members[0].agreement.proposed(Proposal("timeseries", PLAN)) as others:
             told.extend(others)
             assert [member.committed for member in members] == [[], [], []]
 
     members = among(tmp_path, ["served"] * 3, act)
 
     assert told == [{"1": "served"}] * 2
-    assert [member.committed for member in members] == [[], [5], [5]]
-    assert members[1].prepared == [Proposal(5, "timeseries", PLAN)]
+    assert [member.committed for member in members] == [[], ["timeseries"], ["timeseries"]]
+    assert members[1].prepared == [Proposal("timeseries", PLAN)]
     assert list(tmp_path.glob("*.sock")) == []
 
 
@@ -73,7 +73,7 @@ def test_none_commits_where_the_proposer_thinks_better_of_it(tmp_path: Path) -> 
 
     async def act(members: list[Member], _: set[str]) -> None:
         with pytest.raises(ArithmeticError):
-            async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)):
+            async with members[0].agreement.proposed(Proposal("timeseries", PLAN)):
                 raise ArithmeticError("no")
 
     members = among(tmp_path, ["served"] * 3, act)
@@ -86,24 +86,24 @@ def test_what_the_others_prepared_is_told(tmp_path: Path) -> None:
     told: list[dict[str, str]] = []
 
     async def act(members: list[Member], _: set[str]) -> None:
-        async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:
+        async with members[0].agreement.proposed(Proposal("timeseries", PLAN)) as others:
             told.extend(others)
 
     with structlog.testing.capture_logs() as lines:
         members = among(tmp_path, ["served", "refused", "fails"], act)
 
     assert told == [{"1": "refused"}]
-    assert [member.committed for member in members] == [[], [5], []]
+    assert [member.committed for member in members] == [[], ["timeseries"], []]
     assert [line["event"] for line in lines] == ["proposal failed"]
 
 
-@pytest.mark.parametrize(("is_written", "committed"), [(False, []), (True, [5])])
-def test_proposer_that_dies(tmp_path: Path, is_written: bool, committed: list[int]) -> None:
+@pytest.mark.parametrize(("is_written", "committed"), [(False, []), (True, ["timeseries"])])
+def test_proposer_that_dies(tmp_path: Path, is_written: bool, committed: list[str]) -> None:
     """Between asking and telling: the state says whether it was decided."""
 
     async def act(members: list[Member], state: set[str]) -> None:
         reader, writer = await asyncio.open_unix_connection(tmp_path / "worker-1.sock")
-        writer.write(Proposal(5, "timeseries", PLAN).line())
+        writer.write(Proposal("timeseries", PLAN).line())
         await reader.readline()
         state.update({"timeseries"} if is_written else {"another model"})
         writer.close()
@@ -119,9 +119,9 @@ def test_worker_that_died_is_passed_over(tmp_path: Path) -> None:
     async def act(members: list[Member], _: set[str]) -> None:
         assert members[1].agreement._server is not None
         members[1].agreement._server.close()
-        async with members[0].agreement.proposed(Proposal(5, "timeseries", PLAN)) as others:
+        async with members[0].agreement.proposed(Proposal("timeseries", PLAN)) as others:
             assert others == [{"1": "served"}]
 
     members = among(tmp_path, ["served"] * 3, act)
 
-    assert [member.committed for member in members] == [[], [], [5]]
+    assert [member.committed for member in members] == [[], [], ["timeseries"]]

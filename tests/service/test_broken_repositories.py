@@ -1,6 +1,5 @@
 """Repositories that somebody broke: what is not a plain file, is far too large, or has samples of another form."""
 
-import asyncio
 import hashlib
 import os
 import signal
@@ -11,10 +10,9 @@ from typing import Any
 import pytest
 import structlog
 
-from service.repository import Repository
 from service.settings import Settings
-from tests.service.batching import batcher_of
 from tests.service.client import running
+from tests.service.joined import loaded
 from tests.service.processes import finished, greeting, process
 from tests.service.tiny_models import publish, timeseries_model
 
@@ -23,10 +21,7 @@ MODEL = timeseries_model()
 
 def reason(folder: Path) -> str:
     """Why the one version of the one model is refused."""
-    repository = Repository(folder, batcher_of)
-    repository.discover()
-    asyncio.run(repository.load())
-    found = repository.version_of("timeseries", "1")
+    found = loaded(folder).version_of("timeseries", "1")
     assert found.status == "refused"
     assert found.reason
     assert str(folder) not in found.reason
@@ -99,10 +94,8 @@ def test_nothing_served_is_warned_about_once(tmp_path: Path, has_model: bool) ->
     """After loading, with the reason."""
     if has_model:
         publish(tmp_path, "timeseries", "1", b"nonsense")
-    repository = Repository(tmp_path, batcher_of)
     with structlog.testing.capture_logs() as lines:
-        repository.discover()
-        asyncio.run(repository.load())
+        loaded(tmp_path)
 
     why = "every version found was refused" if has_model else "the repository has none"
     assert [line["event"] for line in lines if line["event"] != "model refused"] == [f"no model is served: {why}"]

@@ -15,11 +15,9 @@ import numpy as np
 import pytest
 
 from service.agreement import Proposal
-from service.control import Control
 from service.problems import ControlFailed
-from service.repository import Repository
-from tests.service.batching import batcher_of
 from tests.service.control_client import asked
+from tests.service.joined import joined
 from tests.service.patience import wait_until
 from tests.service.processes import greeting, port_of, process, workers_of
 from tests.service.tiny_models import image_model, publish, timeseries_model
@@ -245,18 +243,13 @@ def test_worker_that_cannot_do_it_keeps_the_others_from_it(tmp_path: Path, chang
     publish(tmp_path, "timeseries", "1", model_of(1))
 
     async def act() -> tuple[str, str]:
-        repository = Repository(tmp_path, batcher_of)
-        repository.discover()
-        control = Control(repository)
-        (tmp_path / ".run").mkdir()
-        await control.join(tmp_path / ".run")
-        silent = await asyncio.start_unix_server(_answer_that_it_is_refused, tmp_path / ".run" / "worker-0.sock")
-        publish(tmp_path, "timeseries", "2", model_of(2))
-        with pytest.raises(ControlFailed) as raised:
-            await getattr(control, change)("timeseries")
-        silent.close()
-        await control.leave()
-        return raised.value.detail, repository.served("timeseries", None).version
+        async with joined(tmp_path) as (repository, control, runtime):
+            silent = await asyncio.start_unix_server(_answer_that_it_is_refused, runtime / "worker-0.sock")
+            publish(tmp_path, "timeseries", "2", model_of(2))
+            with pytest.raises(ControlFailed) as raised:
+                await getattr(control, change)("timeseries")
+            silent.close()
+            return raised.value.detail, repository.served("timeseries", None).version
 
     detail, version = asyncio.run(act())
 
@@ -277,20 +270,15 @@ def test_load_that_was_given_up_is_not_done_by_the_next_one(tmp_path: Path) -> N
     publish(tmp_path, "image", "1", image_model())
 
     async def act() -> tuple[str, bool]:
-        repository = Repository(tmp_path, batcher_of)
-        repository.discover()
-        control = Control(repository)
-        (tmp_path / ".run").mkdir()
-        await control.join(tmp_path / ".run")
-        publish(tmp_path, "timeseries", "2", model_of(2))
-        abandoned = Proposal(3, "timeseries", await repository.examined("timeseries"))
-        _, writer = await asyncio.open_unix_connection(tmp_path / ".run" / f"worker-{os.getpid()}.sock")
-        writer.write(abandoned.line())
-        await control.load("image")
-        writer.close()
-        await asyncio.sleep(0.2)
-        await control.leave()
-        return repository.served("timeseries", None).version, control._holds(abandoned)
+        async with joined(tmp_path) as (repository, control, runtime):
+            publish(tmp_path, "timeseries", "2", model_of(2))
+            abandoned = Proposal("timeseries", await repository.examined("timeseries"))
+            _, writer = await asyncio.open_unix_connection(runtime / f"worker-{os.getpid()}.sock")
+            writer.write(abandoned.line())
+            await control.load("image")
+            writer.close()
+            await asyncio.sleep(0.2)
+            return repository.served("timeseries", None).version, control._holds(abandoned)
 
     assert asyncio.run(act()) == ("1", False)
 
@@ -301,16 +289,12 @@ def test_repository_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
     publish(folder, "timeseries", "1", model_of(1))
 
     async def act() -> tuple[str, str]:
-        repository = Repository(folder, batcher_of)
-        repository.discover()
-        control = Control(repository)
-        await control.join(tmp_path)
-        folder.rename(tmp_path / "elsewhere")
-        await control.rescan()
-        with pytest.raises(ControlFailed) as raised:
-            await control.load("timeseries")
-        await control.leave()
-        return raised.value.detail, repository.served("timeseries", None).version
+        async with joined(folder) as (repository, control, _):
+            folder.rename(tmp_path / "elsewhere")
+            await control.rescan()
+            with pytest.raises(ControlFailed) as raised:
+                await control.load("timeseries")
+            return raised.value.detail, repository.served("timeseries", None).version
 
     detail, version = asyncio.run(act())
 

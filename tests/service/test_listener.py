@@ -1,17 +1,18 @@
 """Connections are taken in by the worker that holds the fewest."""
 
 import asyncio
-import errno
 import os
+import resource
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 
 import pytest
 import structlog
 
-from service import listener as module
 from service.listener import MOST_IN_A_TURN, Listener
 from service.shares import Shares
 from tests.service.patience import PATIENCE_SECONDS
@@ -32,12 +33,12 @@ class Neighbours(Shares):
 class Worker:
     """A listener, and what it took in."""
 
-    def __init__(self, shares: Shares, already: int = 0) -> None:
+    def __init__(self, shares: Shares, already: int = 0, **seconds: float) -> None:
         self.taken: list[socket.socket] = []
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.address = self._socket.getsockname()
-        self.listener = Listener(self._socket, shares, lambda: already + len(self.taken), self.taken.append)
+        self.listener = Listener(self._socket, shares, lambda: already + len(self.taken), self.taken.append, **seconds)
         self.listener.open(2048)
         self.clients: list[socket.socket] = []
 
@@ -59,12 +60,6 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
-@pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a neighbour waits longer than any of these tests."""
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", PATIENCE_SECONDS)
-
-
 def test_alone_all_are_taken_in_at_once() -> None:
     """In one turn, however many wait, up to a bound; the rest in the next."""
 
@@ -84,7 +79,6 @@ def test_alone_all_are_taken_in_at_once() -> None:
     assert second == MOST_IN_A_TURN + 20
 
 
-@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     ("already", "others", "taken"), [(0, (0,), 1), (0, (7,), 8), (3, (5, 9), 3), (5, (3,), 0), (5, (9, 4), 0)]
 )
@@ -92,7 +86,8 @@ def test_who_holds_more_leaves_the_next_one_to_others(already: int, others: tupl
     """One more than the neighbour with the fewest, and no more."""
 
     async def act() -> int:
-        worker = Worker(Neighbours(*others), already)
+        # Whoever waits for a neighbour waits longer than this test.
+        worker = Worker(Neighbours(*others), already, patience_seconds=PATIENCE_SECONDS)
         worker.knock(20)
         for _ in range(5):
             await turn()
@@ -105,15 +100,12 @@ def test_who_holds_more_leaves_the_next_one_to_others(already: int, others: tupl
 
 
 @pytest.mark.parametrize(("stirs", "taken"), [(False, 20), (True, 0)])
-def test_neighbour_that_does_not_stir_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, stirs: bool, taken: int
-) -> None:
+def test_neighbour_that_does_not_stir_is_not_waited_for(stirs: bool, taken: int) -> None:
     """It is busy, and clients do not wait for it; where it took some meanwhile, it will take more."""
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
 
     async def act() -> int:
         shares = Neighbours(3)
-        worker = Worker(shares, already=50)
+        worker = Worker(shares, already=50, patience_seconds=0.2)
         worker.knock(20)
         await turn()
         assert worker.taken == []
@@ -127,26 +119,15 @@ def test_neighbour_that_does_not_stir_is_not_waited_for(
     assert asyncio.run(act()) == taken
 
 
-def test_no_more_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_files() -> None:
     """It is told in the log, and tried again later; until then the loop has peace."""
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
-
-    class Exhausted(socket.socket):
-        attempts = 0
-
-        def accept(self) -> tuple[socket.socket, object]:
-            self.attempts += 1
-            if self.attempts == 1:
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            return super().accept()
-
-    monkeypatch.setattr(socket, "socket", Exhausted)
 
     async def act() -> tuple[int, int]:
-        worker = Worker(Shares())
+        worker = Worker(Shares(), retry_seconds=0.2)
         worker.knock(3)
-        for _ in range(20):
-            await turn()
+        with no_more_files():
+            for _ in range(20):
+                await turn()
         before = len(worker.taken)
         await asyncio.sleep(0.4)
         after = len(worker.taken)
@@ -158,6 +139,19 @@ def test_no_more_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert counts == (0, 3)
     assert [(line["event"], line["reason"]) for line in lines] == [("no more connections", "Too many open files")]
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process may open none in the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as next_one:
+        number = next_one.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_worker_in_a_dead_ones_stead_has_its_place() -> None:

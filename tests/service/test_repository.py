@@ -1,6 +1,5 @@
 """The repository: what is found, what is refused and why, which version answers."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -9,17 +8,10 @@ import pytest
 from service.problems import InvalidInput, ModelLoading, UnknownModel, UnknownVersion
 from service.repository import Repository
 from tests.service.batching import batcher_of
+from tests.service.joined import loaded
 from tests.service.tiny_models import image_model, publish, timeseries_model
 
 MODEL = timeseries_model()
-
-
-def loaded(folder: Path) -> Repository:
-    """The repository with everything loaded or refused."""
-    repository = Repository(folder, batcher_of)
-    repository.discover()
-    asyncio.run(repository.load())
-    return repository
 
 
 def reason(folder: Path) -> str:

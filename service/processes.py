@@ -1,0 +1,38 @@
+"""Other processes: whether one runs, how it ended, what it is handed, and that it ends with its parent."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+
+# From Linux's prctl.h: the signal that a process gets when its parent ends.
+PR_SET_PDEATHSIG = 1
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether there is a process of this number, of whichever user."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def named(status: int) -> str:
+    """How a process ended, by its exit status."""
+    return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+
+async def hand_over(pipe: asyncio.StreamWriter, *pieces: bytes) -> None:
+    """Write to a child's standard input; to one that has ended nothing, which is told where its answer is read."""
+    with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop's own, where the pipe is closed already
+        pipe.writelines(pieces)
+        await pipe.drain()
+
+
+def die_with_parent() -> None:
+    """Also where the parent is killed while a graph runs that never ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
