@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,13 +39,26 @@ function done(summary, latency, requests)
     errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
-# Each answer is told from the others by its id; wrk does not say which question it belongs to.
-ANSWERS = """
+# How often each kind of answer came: a script's response() adds to the tally, by a key of its own.
+TALLY = """
 tally = {}
-local threads, samples, count = {}, nil, 0
+local threads = {}
 function setup(thread)
   table.insert(threads, thread)
 end
+function done(summary, latency, requests)
+  local errors, entries = summary.errors, {}
+  for key, number in pairs(threads[1]:get("tally")) do
+    table.insert(entries, string.format("%q: %d", key, number))
+  end
+  print(string.format('RESULT {"broken": %d, "p50": %d, "p99": %d, "most": %d, "tally": {%s}}',
+    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99),
+    latency.max, table.concat(entries, ", ")))
+end
+"""
+# Each answer is told from the others by its id; wrk does not say which question it belongs to.
+ANSWERS = """
+local samples, count = nil, 0
 function init(arguments)
   samples = io.open(SAMPLES, "wb")
 end
@@ -55,14 +69,6 @@ function response(status, headers, body)
   if count % EVERY == 0 then
     samples:write(key, " ", body, "\\n")
   end
-end
-function done(summary, latency, requests)
-  local errors, entries = summary.errors, {}
-  for key, number in pairs(threads[1]:get("tally")) do
-    table.insert(entries, string.format("%q: %d", key, number))
-  end
-  print(string.format('RESULT {"broken": %d, "tally": {%s}}',
-    errors.connect + errors.read + errors.write + errors.timeout, table.concat(entries, ", ")))
 end
 """
 # One body of so many is kept: no divisor of a usual number of questions, so that each of them has its turn.
@@ -110,14 +116,14 @@ def drive(address: str, questions: Sequence[Question], connections: int, seconds
     """Ask the questions in turn for so long."""
     with TemporaryDirectory() as folder:
         script = _requests(address, questions, Path(folder)) + TIMES
-        told = _run(script, address, connections, seconds)
+        seen = _run(script, address, connections, seconds)
     return Load(
-        per_second=(told["requests"] - told["refused"]) / told["microseconds"] * 1e6,
-        p50_ms=told["p50"] / 1000,
-        p99_ms=told["p99"] / 1000,
-        refused=told["refused"],
-        broken=told["broken"],
-        requests=told["requests"],
+        per_second=(seen["requests"] - seen["refused"]) / seen["microseconds"] * 1e6,
+        p50_ms=seen["p50"] / 1000,
+        p99_ms=seen["p99"] / 1000,
+        refused=seen["refused"],
+        broken=seen["broken"],
+        requests=seen["requests"],
     )
 
 
@@ -131,12 +137,12 @@ def collect(address: str, questions: Sequence[Question], connections: int, secon
     ]
     with TemporaryDirectory() as folder:
         samples = Path(folder, "samples")
-        looks = ANSWERS.replace("SAMPLES", json.dumps(str(samples))).replace("EVERY", str(BODY_EVERY))
-        told = _run(_requests(address, known, Path(folder), first) + looks, address, connections, seconds)
+        looks = TALLY + ANSWERS.replace("SAMPLES", json.dumps(str(samples))).replace("EVERY", str(BODY_EVERY))
+        seen = _run(_requests(address, known, Path(folder), first) + looks, address, connections, seconds)
         lines = samples.read_bytes().splitlines()
-    counts = Counter({_answer(key): number for key, number in told["tally"].items()})
+    counts = Counter({_answer(key): number for key, number in seen["tally"].items()})
     bodies = [(_answer(f"{place.decode()} {status.decode()}"), body) for place, status, body in map(_parts, lines)]
-    return Answers(counts, bodies, told["broken"])
+    return Answers(counts, bodies, seen["broken"])
 
 
 def median(loads: Sequence[Load]) -> Load:
@@ -157,16 +163,32 @@ def check_wrk() -> None:
         sys.exit("wrk is missing: apt-get install wrk")
 
 
-def _run(script: str, address: str, connections: int, seconds: int) -> Any:
+@contextmanager
+def asking(script: str, address: str, connections: int, seconds: int) -> Iterator["subprocess.Popen[str]"]:
+    """wrk, at work in the block; `told` waits for it. Where it is interrupted it tells what it saw until then."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "load.lua")
         file.write_text(script)
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(file), address]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as wrk:
+            try:
+                yield wrk
+            finally:
+                wrk.kill()
+
+
+def told(wrk: "subprocess.Popen[str]") -> Any:
+    """What the script printed at the end. Raises LoadError."""
+    out, errors = wrk.communicate()
+    line = next((line for line in out.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
-        raise LoadError(f"wrk failed: {done.stdout}{done.stderr}")
+        raise LoadError(f"wrk failed: {out}{errors}")
     return json.loads(line.removeprefix("RESULT "))
+
+
+def _run(script: str, address: str, connections: int, seconds: int) -> Any:
+    with asking(script, address, connections, seconds) as wrk:
+        return told(wrk)
 
 
 def _requests(address: str, questions: Sequence[Question], folder: Path, first: int = 0) -> str:

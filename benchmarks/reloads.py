@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -11,14 +12,15 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.contestants import BY_NAME, HEED, started
-from benchmarks.load import LoadError, check_wrk
+from benchmarks.load import TALLY, asking, check_wrk, told
 from benchmarks.machine import machine, versions
 from benchmarks.memory import resident_mib
 from benchmarks.processes import Running
@@ -35,34 +37,28 @@ MOST_P99_MS = 50
 # Of the answers' numbers so many digits are compared: batches change the last ones.
 DIGITS = 4
 SETTLING_SECONDS = 2
+QUIET_SECONDS = 10
+# Longer than all loads take.
+LONGEST_SECONDS = 600
 
 # What an answer says of its version, and the numbers that only this version gives.
-SCRIPT = """
+SCRIPT = (
+    TALLY
+    + """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = %s
-tally = {}
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
+wrk.body = BODY
 function response(status, headers, body)
   local key = tostring(status)
   if status == 200 then
-    local version = body:match('"version":"(%%d+)"')
-    local score, weight = body:match('"score":([%%d.]+)'), body:match('"weights":%%[([%%d.]+)')
-    key = string.format("%%d %%.%df %%.%df", version %% 2, score, weight)
+    local version = body:match('"version":"(%d+)"')
+    local score, weight = body:match('"score":([%d.]+)'), body:match('"weights":%[([%d.]+)')
+    key = string.format("%d %.DIGITSf %.DIGITSf", version % 2, score, weight)
   end
   tally[key] = (tally[key] or 0) + 1
 end
-function done(summary, latency, requests)
-  local errors, entries = summary.errors, {}
-  for key, number in pairs(threads[1]:get("tally")) do
-    table.insert(entries, string.format("%%q: %%d", key, number))
-  end
-  print(string.format('RESULT {"broken": %%d, "p50": %%d, "p99": %%d, "most": %%d, "tally": {%%s}}',
-    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99),
-    latency.max, table.concat(entries, ", ")))
-end
-"""
+""".replace("BODY", json.dumps(json.dumps({"sequence": SEQUENCE}))).replace("DIGITS", str(DIGITS))
+)
 
 
 @dataclass
@@ -89,19 +85,18 @@ class Reloads:
 def reload(server: Running, repository: Path, times: int) -> Reloads:
     """Load so many versions while wrk asks."""
     models = [any_length_model(seed) for seed in (2, 1)]
-    quiet = _finished(_load(server, 10))
+    quiet = _seen(server, QUIET_SECONDS)
     _next(server, repository, 3, models)
     time.sleep(SETTLING_SECONDS)
     result = Reloads(quiet, before_mib=sum(resident_mib(server.processes())))
-    asking = _load(server, 600)
-    for version in range(4, 4 + times):
-        began = time.monotonic()
-        refusal = _next(server, repository, version, models)
-        result.seconds.append(time.monotonic() - began)
-        result.refused += [refusal] if refusal else []
-    # wrk prints what it saw when it is interrupted.
-    asking.send_signal(2)
-    result.loaded = _finished(asking)
+    with _asking(server, LONGEST_SECONDS) as wrk:
+        for version in range(4, 4 + times):
+            began = time.monotonic()
+            refusal = _next(server, repository, version, models)
+            result.seconds.append(time.monotonic() - began)
+            result.refused += [refusal] if refusal else []
+        wrk.send_signal(signal.SIGINT)
+        result.loaded = told(wrk)
     time.sleep(SETTLING_SECONDS)
     result.after_mib = sum(resident_mib(server.processes()))
     return result
@@ -119,20 +114,14 @@ def _next(server: Running, repository: Path, version: int, models: list[bytes]) 
         return f"version {version}: {error.read().decode()}"
 
 
-def _load(server: Running, seconds: int) -> "subprocess.Popen[str]":
-    with NamedTemporaryFile("w", suffix=".lua", delete=False) as script:
-        script.write(SCRIPT % (json.dumps(json.dumps({"sequence": SEQUENCE})), DIGITS, DIGITS))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name]
-    return subprocess.Popen([*command, server.address + PATH], stdout=subprocess.PIPE, text=True)
+def _asking(server: Running, seconds: int) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return asking(SCRIPT, server.address + PATH, CONNECTIONS, seconds)
 
 
-def _finished(asking: "subprocess.Popen[str]") -> dict[str, Any]:
-    out, _ = asking.communicate()
-    line = next((line for line in out.splitlines() if line.startswith("RESULT ")), None)
-    if line is None:
-        raise LoadError(f"wrk failed: {out}")
-    told: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
-    return told
+def _seen(server: Running, seconds: int) -> dict[str, Any]:
+    with _asking(server, seconds) as wrk:
+        seen: dict[str, Any] = told(wrk)
+        return seen
 
 
 def report(result: Reloads, known: set[str]) -> str:
@@ -184,7 +173,7 @@ def _times(told: dict[str, Any]) -> str:
 
 def _keys(server: Running) -> set[str]:
     """What each version answers, asked alone."""
-    return set(_finished(_load(server, 1))["tally"])
+    return set(_seen(server, 1)["tally"])
 
 
 def main() -> None:
