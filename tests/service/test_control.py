@@ -215,6 +215,13 @@ def test_control_is_asked_for_and_not_for_pages(tmp_path: Path) -> None:
     assert index == 200
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One worker, for all that changes nothing."""
+    with service(tmp_path_factory.mktemp("unchanged"), HEED_WORKERS="1") as served:
+        yield served
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "word"),
     [
@@ -227,11 +234,10 @@ def test_control_is_asked_for_and_not_for_pages(tmp_path: Path) -> None:
         ("/v2/repository/index", b'{"ready": "perhaps"}', 422, "invalid-input"),
     ],
 )
-def test_what_cannot_be_done(tmp_path: Path, path: str, body: bytes, status: int, word: str) -> None:
+def test_what_cannot_be_done(unchanged: Service, path: str, body: bytes, status: int, word: str) -> None:
     """Each is told as a problem, and nothing changes."""
-    with service(tmp_path, HEED_WORKERS="1") as served:
-        told, document = asked(served.port, path, body)
-        versions = served.versions(3)
+    told, document = asked(unchanged.port, path, body)
+    versions = unchanged.versions(3)
 
     assert (told, document["type"]) == (status, f"urn:heed:problem:{word}")
     assert versions == {"1"}
