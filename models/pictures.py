@@ -26,7 +26,7 @@ Part = Mapping[str, Any]  # an answer, or one of its members
 Draw = Callable[[int], Spec]  # from the pixels that it may be wide
 Series = Sequence[Sequence[float]] | Sequence[float]
 
-WIDTHS = (240, 1600)
+WIDTH, WIDTHS = 640, (240, 1600)
 WIDE = 480  # from this width on, what needs little room stands side by side
 HERO_SHARE = 0.62  # of a wide picture's width
 MOST_BARS, MOST_CELLS = 512, 128  # along an axis
@@ -37,7 +37,7 @@ APART: Spec = {"resolve": {"scale": {"color": "independent"}}}  # each panel has
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def picture(answer: Part, given: Series | str | bytes, *, look: Look = LIGHT, width: int = 640) -> Spec:
+def picture(answer: Part, given: Series | str | bytes, *, look: Look = LIGHT, width: int = WIDTH) -> Spec:
     """The picture of one answer to POST /predict/…, as its JSON has it, `width` pixels wide.
 
     `given`: what was predicted from. A series as (time, feature), or a flat list where there is one feature; an image
@@ -55,7 +55,8 @@ def picture(answer: Part, given: Series | str | bytes, *, look: Look = LIGHT, wi
     title = f"Predicted: {prediction['label']}"
     told = f"Score {prediction['score']:.4f}; model {model['name']}, version {model['version']}."
     heading = {**caption(title, [told], inner), "fontSize": 15, "offset": 14}
-    return document({"title": heading, "description": f"{title}. {told}", **panels}, look)
+    about = {"title": heading, "description": f"{title}. {told}", "usermeta": {"answer": answer}}
+    return document({**about, **panels}, look)
 
 
 def received(image: Part, given: str | bytes) -> Received:

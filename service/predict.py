@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, Field
 
 from models.answer import Detail as AttentionAmount
 from models.answer import NotFiniteError
-from service.answer_pictures import LARGEST_SIDE, AnswerPictures
+from models.look import DARK, LIGHT
+from models.pictures import WIDTH, WIDTHS
+from service.answer_pictures import LARGEST_SIDE, AnswerPictures, Sheet
 from service.batch_queue import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
@@ -35,7 +37,16 @@ class PredictionQuery(BaseModel, extra="forbid", frozen=True):
     version: str | None = Field(None, description="a version of the model, a number; by default the highest")
 
 
+class PictureQuery(PredictionQuery, frozen=True):
+    """And those of the routes that answer with a picture where Accept asks for one."""
+
+    width: int = Field(WIDTH, ge=WIDTHS[0], le=WIDTHS[1], description="how wide a picture of the answer is, in pixels")
+    look: Literal["light", "dark"] = Field("light", description="on which ground a picture of the answer is drawn")
+
+
 Asked = Annotated[PredictionQuery, Query()]
+AskedPicture = Annotated[PictureQuery, Query()]
+LOOKS = {"light": LIGHT, "dark": DARK}
 
 
 @dataclass(frozen=True)
@@ -46,14 +57,14 @@ class Predictions:
     decoder: Decoder
     pictures: AnswerPictures
 
-    async def predict_timeseries(self, received: Received, asked: Asked) -> Document | Content:
+    async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Document | Content:
         """Predict the label of one time series, with the attention over its steps."""
         model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequence(received, model)
         answer = (await self._answers(model, asked, inputs, received.timing))[0]
         if received.exchange.media_type == JSON:
             return answer
-        return await self.pictures.of(answer, inputs[0], received.exchange.media_type)
+        return await self._picture(answer, inputs[0], asked, received)
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
@@ -61,7 +72,7 @@ class Predictions:
         inputs = await self.decoder.sequences(received, model)
         return {"results": await self._answers(model, asked, inputs, received.timing)}
 
-    async def predict_image(self, received: Received, asked: Asked) -> Document | Content:
+    async def predict_image(self, received: Received, asked: AskedPicture) -> Document | Content:
         """Predict the label of one picture: PNG, JPEG, WebP, GIF, BMP or TIFF, told apart by content."""
         model = self._model("image", asked, received)
         pictures = await self.decoder.picture(received, model)
@@ -70,7 +81,7 @@ class Predictions:
         if received.exchange.media_type == JSON:
             return answer
         given = await self.decoder.thumbnail(received, pictures[0], LARGEST_SIDE)
-        return await self.pictures.of(answer, given, received.exchange.media_type)
+        return await self._picture(answer, given, asked, received)
 
     async def predict_image_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several pictures in one call. One bad picture refuses the call, the detail says its index."""
@@ -78,6 +89,12 @@ class Predictions:
         pictures = await self.decoder.pictures(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
         return {"results": [one | {"image": it.description} for one, it in zip(answers, pictures, strict=True)]}
+
+    async def _picture(
+        self, answer: Document, given: Tensor | bytes, asked: PictureQuery, received: Received
+    ) -> Content:
+        sheet = Sheet(LOOKS[asked.look], asked.width)
+        return await self.pictures.of(answer, given, received.exchange.media_type, sheet)
 
     def _model(self, task: Any, asked: PredictionQuery, received: Received) -> ServedModel:
         model = self.repository.served_for(task, task if asked.model is None else asked.model, asked.version)

@@ -271,6 +271,13 @@ def test_the_title_says_what_was_predicted_and_by_whom() -> None:
     assert spec["description"] == "Predicted: 1. Score 0.7500; model imagined, version 3."
 
 
+def test_the_answer_goes_along() -> None:
+    """Who shows the picture has its numbers too, as they were answered."""
+    told = answer([_summary()])
+
+    assert picture(told, SEQUENCE)["usermeta"] == {"answer": told}
+
+
 def test_light_and_dark_differ_in_their_colours_alone() -> None:
     """A viewer may exchange the colours of a picture that it shows."""
     light, dark = (picture(answer([_summary()]), SEQUENCE, look=look) for look in (LIGHT, DARK))

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
+from models.look import DARK, LIGHT, Look
 from models.pictures import picture
 from service.settings import Settings
 from tests.service.client import Client, problem, running
@@ -60,6 +61,50 @@ def test_vega_lite_is_of_the_answer_in_json(client: Client, query: str) -> None:
     assert answer.headers["content-type"] == VEGA_LITE
     assert answer.headers["server-timing"]
     assert answer.json() == as_read(picture(asked(client, path, "*/*").json(), SERIES))
+
+
+@pytest.mark.parametrize("path", EVERY)
+@pytest.mark.parametrize(("look", "colours"), [("light", LIGHT), ("dark", DARK)])
+def test_width_and_look_are_the_pictures(client: Client, path: str, look: str, colours: Look) -> None:
+    """As wide as asked for and on that ground; the answer within is the same."""
+    sized = f"{path}{'&' if '?' in path else '?'}width=1000&look={look}"
+
+    spec = asked(client, sized, VEGA_LITE).json()
+
+    given = shown(spec)
+    written = io.BytesIO()
+    if given is not None:
+        given.save(written, "PNG")
+    answer = asked(client, sized, "*/*").json()
+    assert spec == as_read(picture(answer, written.getvalue() or SERIES, look=colours, width=1000))
+    assert answer == asked(client, path, "*/*").json()
+
+
+def test_a_wide_dark_png(client: Client) -> None:
+    """Twice the width in pixels, as for a screen of twice the density; its ground is dark."""
+    drawn = Image.open(io.BytesIO(asked(client, "/predict/timeseries?width=900&look=dark", PNG).content)).convert("RGB")
+
+    assert 1740 <= drawn.width <= 1800
+    assert drawn.getpixel((2, 2)) == ImageColor.getrgb(DARK.ground)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("width=239", "'width' is '239'"), ("width=1601", "'width' is '1601'"), ("width=wide", "'width' is 'wide'"),
+     ("look=sepia", "'look' is 'sepia'")],
+)  # fmt: skip
+def test_a_width_or_look_that_is_none(client: Client, query: str, told: str) -> None:
+    """422 names the parameter and its value."""
+    refused = problem(asked(client, f"/predict/timeseries?{query}", PNG), 422, "invalid-input")
+
+    assert told in refused
+
+
+def test_several_answers_take_no_width(client: Client) -> None:
+    """They are never drawn."""
+    refused = problem(client.post("/predict/image/batch?width=640", json={}), 422, "invalid-input")
+
+    assert "unknown query parameter 'width'" in refused
 
 
 @pytest.mark.parametrize("query", ["", "model=colour&attention=full", "attention=none", "model=crop"])
