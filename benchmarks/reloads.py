@@ -38,6 +38,8 @@ MOST_P99_MS = 50
 DIGITS = 4
 SETTLING_SECONDS = 2
 QUIET_SECONDS = 10
+# Room for caches and the allocator's gaps: a hundred versions that were kept would be several times as much.
+MOST_GROWTH_MIB = 10
 # Longer than all loads take.
 LONGEST_SECONDS = 600
 
@@ -76,6 +78,11 @@ class Reloads:
     def counts(self) -> Counter[str]:
         """Answers by parity of their version, score and first weight."""
         return Counter(self.loaded["tally"])
+
+    @property
+    def growth_mib(self) -> float:
+        """What is resident after all loads and was not before."""
+        return self.after_mib - self.before_mib
 
     def wrong(self, known: set[str]) -> int:
         """Answers that are of neither version, whole."""
@@ -160,9 +167,12 @@ def verdict(result: Reloads, known: set[str]) -> str:
         *([f"{result.wrong(known)} answers are of neither version"] if result.wrong(known) else []),
         *([f"{result.loaded['broken']} requests were lost"] if result.loaded["broken"] else []),
         *([f"p99 is {p99:.0f} ms, at most {MOST_P99_MS} was wanted"] if p99 > MOST_P99_MS else []),
+        *([f"memory grew by {result.growth_mib:.0f} MiB"] if result.growth_mib > MOST_GROWTH_MIB else []),
     ]
     return (
-        "**Not as it should be**: " + "; ".join(bad) + "." if bad else "No request was lost, no answer mixed versions."
+        "**Not as it should be**: " + "; ".join(bad) + "."
+        if bad
+        else "No request was lost, no answer mixed versions, and memory went back to what it was."
     )
 
 

@@ -71,6 +71,7 @@ class Batcher:
         self._batching = batching
         self._admission = batching.admission
         self.metrics = metrics
+        metrics.used_by(self)
         self._logger = structlog.get_logger("service.batcher")
         self._queue = BatchQueue(self.limits, batching.max_queue_delay_seconds, batching.admission)
         self._running = 0

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import orjson
 
+from service.problems import ControlFailed
 from service.versions import Plan, Verdict
 
 STATE_FILE = "state.json"
@@ -54,11 +55,13 @@ class State:
 
 
 def read(directory: Path) -> State:
-    """As it was written last; at first there is nothing."""
+    """As it was written last; at first there is nothing. Raises ControlFailed where it cannot be read."""
     try:
         return State.of(orjson.loads((directory / STATE_FILE).read_bytes()))
     except FileNotFoundError:
         return State()
+    except OSError as error:
+        raise ControlFailed(f"the workers cannot agree: {error.strerror}") from error
 
 
 def write(directory: Path, state: State) -> None:

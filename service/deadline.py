@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from service.problems import DeadlinePassed, InvalidInput
 HEADER = b"x-request-timeout-ms"
 # A number of more digits is longer than any setting.
 MOST_DIGITS = 9
-# One timer for all deadlines of a tick.
+# Deadlines of one tick are told together.
 TICKS_PER_SECOND = 128
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -24,6 +25,12 @@ class Deadlines:
         self.longest_ms = longest_ms
         # By tick of the loop's clock: who is ended then.
         self._due: dict[int, set[_Wait]] = {}
+        # One timer looks at the next tick that somebody waits for: one for each would stay for as long as a request may
+        # take, long after it was answered.
+        self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = 0
+        # Empty: else it would keep the context of the request that made it, with all that is known of it.
+        self._context = Context()
 
     def seconds(self, headers: Headers) -> float:
         """The time that a request has. Raises InvalidInput."""
@@ -41,7 +48,8 @@ class Deadlines:
         """
         task = asyncio.current_task(loop)
         assert task is not None, "a request is answered in a task"
-        wait, due = _Wait(task), self._due_at(deadline, loop)
+        tick = int(deadline * TICKS_PER_SECOND) + 1
+        wait, due = _Wait(task), self._due_at(tick, loop)
         due.add(wait)
         try:
             return await answer
@@ -51,19 +59,31 @@ class Deadlines:
             raise
         finally:
             due.discard(wait)
+            if not due and self._due.get(tick) is due:
+                del self._due[tick]
 
-    def _due_at(self, deadline: float, loop: asyncio.AbstractEventLoop) -> "set[_Wait]":
-        tick = int(deadline * TICKS_PER_SECOND) + 1
+    def _due_at(self, tick: int, loop: asyncio.AbstractEventLoop) -> "set[_Wait]":
         due = self._due.get(tick)
         if due is None:
             due = self._due[tick] = set()
-            loop.call_at(tick / TICKS_PER_SECOND, self._end, tick)
+            if self._timer is None or tick < self._looks_at:
+                self._look_at(tick, loop)
         return due
 
-    def _end(self, tick: int) -> None:
-        for wait in self._due.pop(tick):
-            wait.is_over = True
-            wait.task.cancel()
+    def _look_at(self, tick: int, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_at = tick
+        self._timer = loop.call_at(tick / TICKS_PER_SECOND, self._end, loop, context=self._context)
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        for tick in [tick for tick in self._due if tick <= self._looks_at]:
+            for wait in self._due.pop(tick):
+                wait.is_over = True
+                wait.task.cancel()
+        if self._due:
+            self._look_at(min(self._due), loop)
 
 
 @dataclass(eq=False, slots=True)

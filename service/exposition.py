@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 
 from service.api_keys import ApiKeys
 from service.metrics import Metrics
-from service.problems import InvalidInput, NotAcceptable, Unauthorized, documented_problems
+from service.problems import CountsUnreadable, InvalidInput, NotAcceptable, Unauthorized, documented_problems
 from service.routing import Content, LeanRoute, Received
 
 TEXT, OPEN_METRICS = "text/plain", "application/openmetrics-text"
@@ -20,7 +20,9 @@ class Exposition:
     metrics: Metrics
 
     async def expose(self, received: Received) -> Content:
-        """All series in the text format of Prometheus, or in OpenMetrics where Accept asks for it."""
+        """All series in the text format of Prometheus, or in OpenMetrics where Accept asks for it. Raises
+        CountsUnreadable.
+        """
         accept = ",".join(received.headers.getlist("accept"))
         self.metrics.count()
         # In a thread: it reads the files of every worker.
@@ -30,7 +32,7 @@ class Exposition:
 def exposition_route(exposition: Exposition, keys: ApiKeys) -> LeanRoute:
     """The route, ready to stand in the application's router."""
     text = {"schema": {"type": "string"}}
-    problems = documented_problems(Unauthorized, NotAcceptable, InvalidInput)
+    problems = documented_problems(Unauthorized, NotAcceptable, InvalidInput, CountsUnreadable)
     return LeanRoute(
         "/metrics",
         exposition.expose,
@@ -39,5 +41,6 @@ def exposition_route(exposition: Exposition, keys: ApiKeys) -> LeanRoute:
         methods=["GET"],
         tags=["operation"],
         response_class=PlainTextResponse,
+        response_model=None,
         responses={200: {"content": {TEXT: text, OPEN_METRICS: text}}, **problems},
     )

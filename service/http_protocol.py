@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from functools import partial
 from typing import Protocol
 
@@ -196,7 +197,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _become_idle(self) -> None:
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle_for_long)
+            # In an empty context: the request's would live as long as the connection, with the model that it asked.
+            self._idle_timer = self.loop.call_later(
+                self.timeout_keep_alive, self._close_if_idle_for_long, context=Context()
+            )
 
     def _unset_keepalive_if_required(self) -> None:
         # The timer goes on, and looks at this once its time has come.
@@ -208,7 +212,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
-            self._idle_timer = self.loop.call_later(left, self._close_if_idle_for_long)
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle_for_long, context=Context())
         else:
             self.transport.close()
 

@@ -1,64 +1,52 @@
-"""Every Prometheus series of the service, named in one place; each is of all workers, a sum or the latest."""
+"""What this process counts: noted on the way of a request, counted a few times a second, told of all workers."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.values import MutexValue, ValueClass
 
 from models.answer import Outputs
-from service.metrics_directory import DIRECTORY_VARIABLE
+from service import series
+from service.counts import Counts
 from service.observations import Observations
-from service.processes import is_alive
+from service.problems import CountsUnreadable
+from service.series import NO_VERSION, Rows, Version
 
-SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
-RATIOS = tuple(step / 20 for step in range(1, 21))
-OF_MODEL = ("model", "version")
-
-# Several workers have no series of when a count began; one worker then has none either.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+# Of the versions that are served no more, so many are told on: a scrape sees their last requests, and one that comes
+# back soon counts on. So many more are kept untold: until then every worker has ceased to tell them.
+TOLD_GONE, KEPT_GONE = 8, 16
 
 
 class Metrics:
-    """What this process counts, and the text for Prometheus. One of it in a process: where there are several workers,
-    their files are named after the process.
+    """What this process counts, and the text for Prometheus. One of it in a process, where `directory` is given: there
+    each worker shows what it has counted.
     """
 
-    def __init__(self) -> None:
-        own = CollectorRegistry()
-        self._requests = Counter(
-            "heed_requests_total", "Requests answered.", (*OF_MODEL, "route", "outcome"), registry=own
-        )
-        self._request_seconds = Counter(
-            "heed_request_seconds_total", "Time from arrival to answer.", (*OF_MODEL, "route", "outcome"), registry=own
-        )
-        self._queue_length = Gauge(
-            "heed_queue_length", "Inputs that wait for a run.", multiprocess_mode="livesum", registry=own
-        )
-        self._of_models = _OfModels(own)
-        self._counts: dict[tuple[str, str, str, str], tuple[int, float]] = {}
+    def __init__(self, directory: Path | None = None) -> None:
+        self._counts = Counts(directory)
+        self._queue_length = self._counts.row(series.QUEUE_LENGTH)
+        self._requests: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._waiting = 0
-        self._models: dict[tuple[str, str], ModelMetrics] = {}
-        self._directory = _workers_directory()
-        self._exposed = own if self._directory is None else _sum_of_workers(self._directory)
-        # A process of the same number may have ended here before, and left its last length.
-        self._queue_length.set(0)
+        self._models: dict[Version, ModelMetrics] = {}
+        # Who is served no more, the longest first.
+        self._gone: dict[Version, None] = dict.fromkeys(self._counts.versions_of_others())
+        self._gone.pop(NO_VERSION, None)
+        # Versions are loaded in threads.
+        self._lock = Lock()
 
     def of_model(self, name: str, version: str) -> "ModelMetrics":
         """The series of one version of a model."""
-        if (name, version) not in self._models:
-            self._models[name, version] = ModelMetrics(self._of_models, name, version)
-        return self._models[name, version]
+        with self._lock:
+            self._gone.pop((name, version), None)
+            model = self._models.get((name, version))
+            if model is None:
+                model = self._models[name, version] = ModelMetrics(self._counts, name, version)
+            return model
 
     @property
     def is_counting(self) -> bool:
@@ -68,15 +56,15 @@ class Metrics:
     @property
     def is_shared(self) -> bool:
         """Whether other workers count too, and make it visible at their own times."""
-        return self._directory is not None
+        return self._counts.is_shared
 
     def count_request(self, route: str, outcome: str, model: str = "", version: str = "", seconds: float = 0.0) -> None:
         """One more answer, that long after its request. `route` is a path's template, never the path itself; `outcome`
-        is "ok", or the word of the problem: each combination is a series that stays.
+        is "ok", or the word of the problem: each combination is a series that stays as long as its version.
         """
         labels = (model, version, route, outcome)
-        count, before = self._counts.get(labels, (0, 0.0))
-        self._counts[labels] = (count + 1, before + seconds)
+        count, before = self._requests.get(labels, (0, 0.0))
+        self._requests[labels] = (count + 1, before + seconds)
 
     def queue_length(self, waiting: int) -> None:
         """How many inputs wait in this worker now."""
@@ -84,81 +72,89 @@ class Metrics:
 
     def count(self) -> None:
         """Make what was noted until now visible to whoever scrapes, whichever worker is asked. On the event loop."""
-        for labels, (count, seconds) in self._counts.items():
-            self._requests.labels(*labels).inc(count)
-            self._request_seconds.labels(*labels).inc(seconds)
-        self._counts.clear()
-        self._queue_length.set(self._waiting)
-        for model in self._models.values():
-            model.count()
+        self._queue_length[0] = self._waiting
+        with self._lock:
+            self._count_requests()
+            for model in self._models.values():
+                model.count()
+            self._forget_those_long_gone()
+        self._counts.show()
+
+    def _count_requests(self) -> None:
+        for labels, (count, seconds) in self._requests.items():
+            self._counts.row(series.REQUESTS, *labels)[0] += count
+            self._counts.row(series.REQUEST_SECONDS, *labels)[0] += seconds
+            if labels[:2] != NO_VERSION and labels[:2] not in self._models:
+                self._gone.setdefault(labels[:2])
+        self._requests.clear()
+
+    def _forget_those_long_gone(self) -> None:
+        for version, model in self._models.items():
+            if model.is_used:
+                self._gone.pop(version, None)
+            else:
+                self._gone.setdefault(version)
+        while len(self._gone) > KEPT_GONE:
+            oldest = next(iter(self._gone))
+            del self._gone[oldest]
+            self._models.pop(oldest, None)
+            self._counts.forget(oldest)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All series as text, and its content type: OpenMetrics where the Accept header asks for it."""
-        if self._directory is not None:
-            _forget_queues_of_the_dead(self._directory)
-        encode, content_type = choose_encoder(accept)
-        return encode(self._exposed), content_type
+        """All series as text, and its content type: OpenMetrics where the Accept header asks for it. Raises
+        CountsUnreadable.
+        """
+        return series.text(self._told(), accept)
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
-        """The same as numbers: name, labels, value of each."""
-        for family in self._exposed.collect():
-            for sample in family.samples:
-                yield sample.name, sample.labels, sample.value
+        """The same as numbers: name, labels, value of each. Raises CountsUnreadable."""
+        return series.samples(self._told())
 
-
-class _OfModels:
-    """What is observed of every model."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        histogram = partial(Histogram, registry=registry)
-        self.decode = histogram(
-            "heed_decode_seconds", "Time to read a request's body into inputs.", OF_MODEL, buckets=SECONDS
-        )
-        self.queue = histogram("heed_queue_seconds", "Time that an input waits for its run.", OF_MODEL, buckets=SECONDS)
-        self.session = histogram("heed_session_seconds", "Time of one run of the graph.", OF_MODEL, buckets=SECONDS)
-        self.encode = histogram("heed_encode_seconds", "Time to write an answer.", OF_MODEL, buckets=SECONDS)
-        self.batch = histogram("heed_batch_size", "Rows of one run of the graph.", OF_MODEL, buckets=ROWS)
-        self.entropy = histogram(
-            "heed_attention_entropy_ratio",
-            "Entropy of attention weights divided by its largest: 0 is one place, 1 is evenly.",
-            (*OF_MODEL, "attention"),
-            buckets=RATIOS,
-        )
-        self.last_run = Gauge(
-            "heed_last_run_timestamp_seconds",
-            "When the graph ran last, in seconds since 1970.",
-            OF_MODEL,
-            multiprocess_mode="max",
-            registry=registry,
-        )
+    def _told(self) -> Rows:
+        with self._lock:
+            # Of others that a worker does not know, some worker may have forgotten its part.
+            told = {NO_VERSION, *self._models, *self._gone} - set(list(self._gone)[:-TOLD_GONE])
+        try:
+            return self._counts.total(told)
+        except OSError as error:
+            raise CountsUnreadable(f"what other workers have counted cannot be read: {error.strerror}") from error
 
 
 class ModelMetrics:
     """The series of one version of a model, bound once."""
 
-    def __init__(self, series: _OfModels, name: str, version: str) -> None:
+    def __init__(self, counts: Counts, name: str, version: str) -> None:
         self.name = name
         self.version = version
+        self._counts = counts
         decode, queue, session, encode, batch = (
-            Observations(one.labels(name, version))
-            for one in (series.decode, series.queue, series.session, series.encode, series.batch)
+            Observations(one, counts.row(one, name, version))
+            for one in (series.DECODE, series.QUEUE, series.SESSION, series.ENCODE, series.BATCH)
         )
-        self._entropy_of = partial(series.entropy.labels, name, version)
         self._entropy: dict[str, Observations] = {}
         self._all = [decode, queue, session, encode, batch]
         self._session, self._batch = session, batch
-        self._tell_last_run: Callable[[float], None] = series.last_run.labels(name, version).set
-        self._last_run = 0.0
+        self._last_run = counts.row(series.LAST_RUN, name, version)
+        self._users: WeakSet[object] = WeakSet()
         # Bound once: they are called for every request.
         self.decoded: Callable[[float], None] = decode.observe
         self.queued: Callable[[Iterable[float]], None] = queue.observe_all
         self.encoded: Callable[[float], None] = encode.observe
 
+    def used_by(self, user: object) -> None:
+        """As long as somebody holds this user, the version is served, or still answers who came before it retired."""
+        self._users.add(user)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything more will be observed."""
+        return bool(self._users)
+
     def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
         """The graph ran once, with that many rows; attention is looked at where it was fetched."""
         self._batch.observe(rows)
         self._session.observe(seconds)
-        self._last_run = time.time()
+        self._last_run[0] = time.time()
         for attention, ratios in outputs.entropy_ratios():
             self.looked(attention, ratios)
 
@@ -166,7 +162,8 @@ class ModelMetrics:
         """Entropy ratios of one attention output, one for each row."""
         seen = self._entropy.get(attention)
         if seen is None:
-            seen = self._entropy[attention] = Observations(self._entropy_of(attention))
+            row = self._counts.row(series.ENTROPY, self.name, self.version, attention)
+            seen = self._entropy[attention] = Observations(series.ENTROPY, row)
             self._all.append(seen)
         # Of NaN the sum would be NaN for ever.
         seen.observe_all(ratios[~np.isnan(ratios)].tolist())
@@ -175,8 +172,6 @@ class ModelMetrics:
         """As Metrics.count."""
         for one in self._all:
             one.count()
-        if self._last_run:
-            self._tell_last_run(self._last_run)
 
 
 class Unmetered(Metrics):
@@ -210,8 +205,7 @@ class Unmetered(Metrics):
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """No series."""
-        encode, content_type = choose_encoder(accept)
-        return encode(CollectorRegistry()), content_type
+        return series.nothing(accept)
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """None."""
@@ -224,6 +218,9 @@ class _UnmeteredModel(ModelMetrics):
         self.version = version
         self.decoded = self.queued = self.encoded = _ignore
 
+    def used_by(self, user: object) -> None:
+        pass
+
     def ran(self, outputs: Outputs, rows: int, seconds: float) -> None:
         pass
 
@@ -233,25 +230,3 @@ class _UnmeteredModel(ModelMetrics):
 
 def _ignore(seen: Any) -> None:
     pass
-
-
-def _workers_directory() -> Path | None:
-    # The library has decided when it was imported; the environment of now may say otherwise.
-    return None if ValueClass is MutexValue else Path(os.environ[DIRECTORY_VARIABLE])
-
-
-def _sum_of_workers(directory: Path) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
-    return registry
-
-
-def _forget_queues_of_the_dead(directory: Path) -> None:
-    """Who ended waits for nothing; what it counted stays. Its two files of counts stay too, a few dozen KB which every
-    scrape reads in a millisecond: a service whose workers died by the hundred should be started anew.
-    """
-    for file in directory.glob("gauge_live*.db"):
-        process_id = int(file.stem.rpartition("_")[2])
-        if not is_alive(process_id):
-            with suppress(FileNotFoundError):  # another worker is asked at the same time
-                mark_process_dead(process_id, str(directory))  # type: ignore[no-untyped-call]

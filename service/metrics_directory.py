@@ -1,11 +1,10 @@
-"""Where several workers write what they count: named in the environment before their library is imported."""
+"""Where several workers write what they count: named in the environment that they are started with."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# prometheus_client reads it when it is first imported, so nothing here may import it.
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -31,6 +30,12 @@ def metrics_directory(runtime: Path) -> Iterator[Path]:
         yield made
     finally:
         del os.environ[DIRECTORY_VARIABLE]
+
+
+def named_directory() -> Path | None:
+    """The folder, in a process that was started with its name."""
+    named = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(named) if named else None
 
 
 def _emptied(directory: Path) -> Path:

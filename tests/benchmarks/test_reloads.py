@@ -16,7 +16,9 @@ def seen(**changes: object) -> Reloads:
 
 def test_nothing_lost_and_nothing_mixed() -> None:
     """All answers are of one version or the other, whole."""
-    assert verdict(seen(), KNOWN) == "No request was lost, no answer mixed versions."
+    assert verdict(seen(), KNOWN) == (
+        "No request was lost, no answer mixed versions, and memory went back to what it was."
+    )
     assert "| answers meanwhile | 30, 0 of neither version, 0 lost |" in report(seen(), KNOWN)
 
 
@@ -32,6 +34,14 @@ def test_nothing_lost_and_nothing_mixed() -> None:
 def test_each_thing_that_is_wrong_is_said(changes: dict[str, object], said: str) -> None:
     """An answer of one version's number with the other's values is of neither."""
     assert verdict(seen(**changes), KNOWN) == f"**Not as it should be**: {said}."
+
+
+def test_memory_that_grew_is_said() -> None:
+    """By more than comes and goes."""
+    result = seen()
+    result.after_mib = 341
+
+    assert verdict(result, KNOWN) == "**Not as it should be**: memory grew by 41 MiB."
 
 
 def test_refused_loads_are_said() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+import weakref
+from contextvars import ContextVar
 
 import pytest
 
@@ -44,6 +46,58 @@ def test_each_has_its_own_deadline() -> None:
     assert min(ended) >= 0
     # The machine may be busy; a tick is a hundredth of a second.
     assert sorted(ended)[len(ended) // 2] < 1 / TICKS_PER_SECOND + 0.05
+
+
+class Known:
+    """What is known of a request."""
+
+
+KNOWN: ContextVar[Known] = ContextVar("known")
+
+
+def test_what_is_known_of_a_request_is_not_kept_until_its_deadline() -> None:
+    """It is answered, and the timer goes on."""
+
+    async def answered(deadlines: Deadlines) -> "weakref.ref[Known]":
+        known = Known()
+        KNOWN.set(known)
+        await ask(deadlines, 0, 1000)
+        return weakref.ref(known)
+
+    async def act() -> Known | None:
+        deadlines = Deadlines(1_000_000)
+        known = await asyncio.create_task(answered(deadlines))
+        await asyncio.sleep(0)
+        return known()
+
+    assert asyncio.run(act()) is None
+
+
+def test_whoever_was_answered_leaves_nothing_behind() -> None:
+    """Of a hundred answers in as many ticks no deadline is kept, and one timer at most."""
+
+    async def act() -> Deadlines:
+        deadlines = Deadlines(1_000_000)
+        for second in range(100):
+            await ask(deadlines, 0, 1000 + second)
+        await ask(deadlines, 0, 500)
+        return deadlines
+
+    deadlines = asyncio.run(act())
+
+    assert deadlines._due == {}
+    assert deadlines._looks_at / TICKS_PER_SECOND < time.monotonic() + 600
+
+
+def test_a_later_deadline_is_kept_after_an_earlier_one_was() -> None:
+    """The timer goes from one to the next, whichever began first."""
+
+    async def act() -> list[object]:
+        deadlines = Deadlines(1000)
+        await ask(deadlines, 0, 0.02)
+        return await asyncio.gather(*(ask(deadlines, 60, until) for until in (0.1, 0.03, 0.06)), return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(act())] == [DeadlinePassed] * 3
 
 
 def test_cancelled_by_somebody_else() -> None:

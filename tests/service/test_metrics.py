@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.answer import Outputs
 from service.metrics import Metrics, Unmetered
-from service.metrics_directory import DIRECTORY_VARIABLE, metrics_directory
+from service.metrics_directory import DIRECTORY_VARIABLE, metrics_directory, named_directory
 from tests.models.test_answer import CONTRACT
 
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3"
@@ -211,7 +211,7 @@ class Worker:
 
 
 def _count(connection: Connection) -> None:
-    metrics = Metrics()
+    metrics = Metrics(named_directory())
     while True:
         fill_times = connection.recv()
         if fill_times:
