@@ -13,19 +13,20 @@ VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def models(repository: Path) -> list[Path]:
-    """The models' folders, by name. Empty where the repository cannot be read."""
+    """The models' folders, by name. Empty where there is no repository; raises OSError where it cannot be read."""
     return sorted(_folders(repository, MODEL_NAME))
 
 
 def versions(model: Path) -> list[int]:
-    """The version numbers in a model's folder, in order. Empty where it cannot be read."""
+    """The version numbers in a model's folder, in order. Empty where there is none; raises OSError where it cannot be
+    read."""
     return sorted(int(folder.name) for folder in _folders(model, VERSION))
 
 
 def _folders(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
     try:
         entries = list(folder.iterdir())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [entry for entry in entries if pattern.fullmatch(entry.name) and _is_folder(entry)]
 

@@ -8,10 +8,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import structlog
 from pydantic import ValidationError
 
 from service.api_keys import taken_keys
 from service.greeting import Address, greet_when_ready
+from service.libraries import HOW_TO_WRITE_THEM, missing_libraries
 from service.logs import configure_logging
 from service.metrics_directory import MetricsDirectoryError, metrics_directory
 from service.readiness import Readiness
@@ -19,6 +21,7 @@ from service.runtime_directory import runtime_directory
 from service.settings import Settings, complaints, settings_help
 from service.workers import Server, Workers, create_app_in_worker, server_config
 
+EXIT_NOT_STARTED = 1
 EXIT_WRONG_SETTING = 2
 EXIT_PORT_TAKEN = 3
 # Loading a model holds the interpreter lock, and a worker that does not answer its parent in time is replaced.
@@ -35,6 +38,9 @@ def main() -> None:
     ).parse_args()
     settings = _settings()
     configure_logging(settings.log_level)
+    if missing := missing_libraries():
+        detail = f"the page and the documentation need them; {HOW_TO_WRITE_THEM} writes them"
+        structlog.get_logger("service").warning("libraries are missing", names=missing, detail=detail)
     # Until a server listens to it: there is nothing to read anew yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
@@ -85,8 +91,10 @@ def _address(settings: Settings, port: int) -> Address:
 
 
 def _serve(settings: Settings, listener: socket.socket, runtime: Path) -> None:
+    readiness = Readiness(settings.workers, runtime)
     config = server_config(
-        partial(create_app_in_worker, Readiness(settings.workers), runtime),
+        partial(create_app_in_worker, readiness, runtime),
+        runtime,
         factory=True,
         workers=settings.workers,
         root_path=settings.root_path,
@@ -96,9 +104,25 @@ def _serve(settings: Settings, listener: socket.socket, runtime: Path) -> None:
         timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
     if settings.workers == 1:
-        Server(config).run(sockets=[listener])
+        has_failed = _has_failed_alone(Server(config), listener)
     else:
-        Workers(config, sockets=[listener]).run()
+        workers = Workers(config, [listener], readiness)
+        workers.run()
+        has_failed = workers.has_failed
+    if has_failed:
+        structlog.get_logger("service").critical("the service cannot answer and ends; the lines above say why")
+        sys.exit(EXIT_NOT_STARTED)
+
+
+def _has_failed_alone(server: Server, listener: socket.socket) -> bool:
+    try:
+        server.run(sockets=[listener])
+    except SystemExit as ended:  # a signal's, or the server's own where its application did not start
+        return bool(ended.code)
+    except Exception:  # noqa: BLE001  # whatever it is, the log's last line says what became of the service
+        structlog.get_logger("service").exception("the server failed")
+        return True
+    return False
 
 
 if __name__ == "__main__":

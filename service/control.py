@@ -6,13 +6,16 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from models import layout
 from service.agreement import Agreement, Proposal, statuses
 from service.control_state import State, read, write
+from service.joint_calls import Begin, JointCalls
 from service.problems import ControlFailed, ModelRefused, ServingError, UnknownModel
 from service.repository import Repository
 from service.versions import Found, Plan
@@ -29,6 +32,7 @@ class Control:
         self._repository = repository
         self._has_joined = asyncio.Event()
         self._turn_here = asyncio.Lock()
+        self._loads = JointCalls()
         self._agreement: Agreement | None = None
         self._logger = structlog.get_logger("service.control")
 
@@ -83,12 +87,19 @@ class Control:
 
         Raises UnknownModel where there is no such folder; ModelRefused where the version that would be the default is
         refused: what was served before is served on; ControlFailed where a worker could not do the same.
+
+        Loads that wait for their turn here are one: it begins after all of them were asked for.
         """
         await self._has_joined.wait()
+        if not layout.MODEL_NAME.fullmatch(name):
+            raise UnknownModel(f"the repository has no model '{name[:80]}'")
+        await self._loads.call(name, partial(self._load, name))
+
+    async def _load(self, name: str, begin: Begin) -> None:
         async with self._turn():
+            begin()
             state = read(self._directory)
             self._repository.check_readable()
-            self._repository.check_readable(name)
             plan = await self._examined(name)
             if not plan:
                 if name in state.plans:
@@ -110,15 +121,20 @@ class Control:
         await self._has_joined.wait()
         try:
             self._repository.check_readable()
+            there = {name for name in self._repository.names_on_disk() if self._may_have_versions(name)}
         except ControlFailed as error:
             self._logger.warning("not rescanned", reason=error.detail)
             return
-        there = set(self._repository.names_on_disk())
         state = read(self._directory)
         for name in sorted({*there, *state.plans} - state.unloaded):
-            is_there = name in there and self._repository.versions_on_disk(name)
-            await self._tried(self.load(name) if is_there else self._retire(name, is_unloaded=False), name)
+            await self._tried(self.load(name) if name in there else self._retire(name, is_unloaded=False), name)
         self._logger.info("rescanned", models=len(self._repository.versions))
+
+    def _may_have_versions(self, name: str) -> bool:
+        try:
+            return bool(self._repository.versions_on_disk(name))
+        except ControlFailed:  # told when it is loaded
+            return True
 
     async def _examined(self, name: str) -> Plan:
         try:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from service.problems import InvalidInput, MalformedBody, ServingError
 from service.validation import found, place
@@ -24,6 +24,12 @@ class _Part(BaseModel):
 class _Parameters(BaseModel):
     # They are open: what is not known here is ignored.
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        """Null is as good as absent."""
+        return {name: one for name, one in given.items() if one is not None} if isinstance(given, dict) else given
 
 
 class InputParameters(_Parameters):

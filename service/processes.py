@@ -23,7 +23,12 @@ def is_alive(process_id: int) -> bool:
 
 def named(status: int) -> str:
     """How a process ended, by its exit status."""
-    return signal.Signals(-status).name if status < 0 else f"status {status}"
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # real-time signals have numbers alone
+        return f"signal {-status}"
 
 
 async def hand_over(pipe: asyncio.StreamWriter, *pieces: bytes) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,31 +49,42 @@ class Repository:
 
     def discover(self) -> None:
         """List what there is. What has no name or number as they should be is passed over."""
-        for name in self.names_on_disk():
+        try:
+            for name in self.names_on_disk():
+                self._discover(name)
+        except ControlFailed as error:
+            structlog.get_logger("service.repository").error("models could not be listed", reason=error.detail)
+
+    def _discover(self, name: str) -> None:
+        try:
             versions = self.versions_on_disk(name)
-            if versions:
-                self.versions[name] = {version: FoundVersion(name, version) for version in versions}
+        except ControlFailed as error:
+            # One that cannot be read must not keep the others from being served.
+            structlog.get_logger("service.repository").error("model not found", model=name, reason=error.detail)
+            return
+        if versions:
+            self.versions[name] = {version: FoundVersion(name, version) for version in versions}
 
     def names_on_disk(self) -> list[str]:
-        """The models that the folder has now."""
-        return [model.name for model in layout.models(self.folder)]
+        """The models that the folder has now. Raises ControlFailed."""
+        with _reading():
+            return [model.name for model in layout.models(self.folder)]
 
     def versions_on_disk(self, name: str) -> list[str]:
-        """The versions that the policy chooses, of those that a model's folder has now, in their order."""
+        """The versions that the policy chooses, of those that a model's folder has now, in their order. Raises
+        ControlFailed where it cannot be read: what cannot be seen is not gone."""
         if not layout.MODEL_NAME.fullmatch(name):
             return []
-        every = [str(number) for number in layout.versions(self.folder / name)]
+        with _reading():
+            every = [str(number) for number in layout.versions(self.folder / name)]
         chosen = every[-self.policy.most_versions :]
         pinned = self.policy.defaults.get(name)
         return [pinned, *chosen] if pinned in every and pinned not in chosen and pinned is not None else chosen
 
-    def check_readable(self, name: str = "") -> None:
-        """Raises ControlFailed where the folder, or a model's, cannot be read: what cannot be seen is not gone."""
-        try:
-            os.scandir(self.folder / name).close()
-        except OSError as error:
-            if not (name and isinstance(error, (FileNotFoundError, NotADirectoryError))):
-                raise ControlFailed(f"the repository cannot be read: {error.strerror}; what is served stays") from error
+    def check_readable(self) -> None:
+        """Raises ControlFailed where the folder is not there or cannot be read."""
+        with _reading():
+            os.scandir(self.folder).close()
 
     def warn_if_idle(self) -> None:
         """Say so where everything is loaded and nothing is served."""
@@ -92,7 +104,7 @@ class Repository:
 
     async def _examined(self, name: str, version: str, known: FoundVersion | None) -> Verdict:
         try:
-            files = await asyncio.to_thread(read_version, self.folder, name, version)
+            files = await asyncio.to_thread(self._files, name, version)
         except RefusedError as error:
             return refused(str(error))
         if known and known.served and known.digest == files.digest:
@@ -100,12 +112,19 @@ class Repository:
         if self.trials is None:
             return await asyncio.to_thread(self._tried_out_here, name, version, files.digest)
         try:
-            return Verdict(files.digest, pace=await self.trials.pace_of(files.model))
-        except TrialError as error:
+            model = await asyncio.to_thread(files.read_model)
+            return Verdict(files.digest, pace=await self.trials.pace_of(model))
+        except (RefusedError, TrialError) as error:
             return refused(str(error), files.digest)
+        except OSError as error:
+            return refused(f"it could not be tried out: {error.strerror}", files.digest)
         except Exception:  # noqa: BLE001  # one model must not keep the others from being loaded
             structlog.get_logger("service.repository").exception("trial failed", model=name, version=version)
             return refused(SEE_LOG, files.digest)
+
+    def _files(self, name: str, version: str) -> VersionFiles:
+        limits = [self.trials.most_model_bytes] if self.trials else []
+        return read_version(self.folder, name, version, *limits)
 
     def _tried_out_here(self, name: str, version: str, digest: str) -> Verdict:
         found = self._loaded(name, version, Verdict(digest))
@@ -201,7 +220,7 @@ class Repository:
 
     def _loaded(self, name: str, version: str, verdict: Verdict) -> FoundVersion:
         try:
-            files = read_version(self.folder, name, version)
+            files = self._files(name, version)
             if files.digest != verdict.digest:
                 raise RefusedError("its files changed while it was loaded")
             served = self._served_model(name, version, files, verdict)
@@ -213,8 +232,16 @@ class Repository:
         return FoundVersion(name, version, "served", None, served, files.digest)
 
     def _served_model(self, name: str, version: str, files: VersionFiles, verdict: Verdict) -> ServedModel:
-        session = self.load_graph(files.model, verdict.pace)
+        session = self.load_graph(files.read_model(), verdict.pace)
         return ServedModel(name, version, session, self.batcher_of(name, version, session), files.samples)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ControlFailed(f"the repository cannot be read: {error.strerror}; what is served stays") from error
 
 
 def _log(now: FoundVersion, before: FoundVersion | None) -> None:

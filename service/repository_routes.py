@@ -27,7 +27,8 @@ from service.problems import (
 )
 from service.repository import Repository
 from service.request_body import BodyReader
-from service.routing import Document, Doors, LeanRoute, Received
+from service.routing import JSON, Document, Doors, LeanRoute, Received
+from service.schemas import Name, Version
 from service.validation import StrictBody, validated
 
 # Loading takes as long as it takes; the trial has its own limits.
@@ -39,22 +40,26 @@ STATES = {"served": "READY", "refused": "UNAVAILABLE", "loading": "LOADING"}
 class IndexBody(StrictBody):
     """What the index is asked for."""
 
-    ready: bool = Field(False, description="only what is served")
+    ready: bool | None = Field(None, description="only what is served", examples=[True])
 
 
 class IndexEntry(BaseModel):
     """A version of a model in the repository."""
 
-    name: str
-    version: str
-    state: str = Field(description="`READY`, `LOADING` or `UNAVAILABLE`")
-    reason: str = Field(description="why it is not served; empty where it is")
+    name: Name
+    version: Version
+    state: str = Field(description="`READY`, `LOADING` or `UNAVAILABLE`", examples=["READY"])
+    reason: str = Field(description="why it is not served; empty where it is", examples=[""])
 
 
 class LoadBody(StrictBody):
     """How a model is loaded or unloaded: there is nothing to choose."""
 
-    parameters: dict[str, Any] = Field({}, description="`unload_dependents` is taken, and means nothing here")
+    parameters: dict[str, Any] | None = Field(
+        None,
+        description="`unload_dependents` is taken, and means nothing here",
+        examples=[{"unload_dependents": False}],
+    )
 
 
 class Done(BaseModel):
@@ -103,8 +108,8 @@ class ModelControl:
         origin = received.headers.get("origin")
         if origin is not None and _host_of(origin) != received.headers.get("host"):
             raise ForeignOrigin(f"a page of '{origin[:100]}' may not load or unload models")
-        parameters = validated(LoadBody, received.content or b"{}").parameters
-        unknown = sorted(parameters.keys() - {"unload_dependents"})
+        parameters = validated(LoadBody, received.content or b"{}").parameters or {}
+        unknown = sorted(name for name, one in parameters.items() if name != "unload_dependents" and one is not None)
         if unknown:
             raise InvalidInput(
                 f"the parameter '{unknown[0][:40]}' is not taken: models come from the repository as they are"
@@ -124,19 +129,22 @@ def repository_routes(control: ModelControl, keys: ApiKeys, reader: BodyReader) 
     """
     doors = Doors(Admission(MOST_AT_ONCE, deadlines=Deadlines(LONGEST_MS)), reader)
     common = (Unauthorized, NotAcceptable, MalformedBody, InvalidInput, BodyTimeout, TooLarge, DeadlinePassed)
+    reading = documented_problems(*common)
     changing = documented_problems(*common, ControlDisabled, ForeignOrigin, UnknownModel, ModelRefused, ControlFailed)
     documented: list[tuple[str, Any, Any, Any, Any]] = [
-        ("/v2/repository/index", control.index, list[IndexEntry], IndexBody, documented_problems(*common)),
-        ("/v2/repository/models/{name}/load", control.load, Done, LoadBody, changing),
-        ("/v2/repository/models/{name}/unload", control.unload, Done, LoadBody, changing),
+        ("/v2/repository/index", control.index, list[IndexEntry], (IndexBody, {"ready": True}), reading),
+        ("/v2/repository/models/{name}/load", control.load, Done, (LoadBody, {}), changing),
+        ("/v2/repository/models/{name}/unload", control.unload, Done, (LoadBody, {}), changing),
     ]
     return [
         LeanRoute(
             path, endpoint, keys=keys, doors=doors, methods=["POST"], tags=["repository"], response_model=answer,
             responses=problems,
-            openapi_extra={
-                "requestBody": {"content": {"application/json": {"schema": TypeAdapter(body).json_schema()}}}
-            },
+            openapi_extra={"requestBody": {"content": {JSON: _documented(body, example)}}},
         )
-        for path, endpoint, answer, body, problems in documented
+        for path, endpoint, answer, (body, example), problems in documented
     ]  # fmt: skip
+
+
+def _documented(body: type[BaseModel], example: Document) -> Document:
+    return {"schema": TypeAdapter(body).json_schema(), "examples": {"example": {"value": example}}}

@@ -34,6 +34,17 @@ def hold(directory: Path) -> None:
         _lock(directory, os.O_RDONLY, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
+@contextmanager
+def alone_with(file: Path) -> Iterator[None]:
+    """In this block no other process is alone with it. The system takes it from one that is killed."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _sweep(place: Path) -> None:
     """Remove what parents that were killed have left behind: folders of this user whose lock no process holds."""
     for left in place.glob(f"{PREFIX}*"):

@@ -48,6 +48,11 @@ class Trials:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def most_model_bytes(self) -> int:
+        """A larger file could not be loaded within the limits."""
+        return self._limits.memory_mb * MEBIBYTE
+
     async def pace_of(self, model: bytes) -> Pace:
         """How long the graph's runs take, once it was loaded, checked and warmed up. Raises TrialError."""
         async with self._turn:
@@ -77,6 +82,8 @@ class Trials:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "service.trial", str(self._limits.seconds), str(self._limits.memory_mb),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                # Ctrl+C in a terminal is for the service: a graph that is being tried out is not bad for it.
+                start_new_session=True,
             )  # fmt: skip
             assert self._process.stdout is not None, "it was asked for"
             try:

@@ -96,7 +96,13 @@ def _complaint(body: type[StrictBody], invalid: ValidationError) -> ServingError
             return InvalidInput(f"{place(first['loc'])} is {found(first['input'])}, expected is {expected}")
 
 
-EXPECTED = {"float_type": "a number", "list_type": "an array", "string_type": "a base64 string"}
+EXPECTED = {
+    "float_type": "a number",
+    "list_type": "an array",
+    "string_type": "a base64 string",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+}
 
 
 def _instead(invalid: ValidationError) -> str:

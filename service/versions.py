@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
+import orjson
+
 from models.answer import Detail, outputs_needed
 from models.contract import Contract
 from service.batcher import Batcher
@@ -15,13 +17,13 @@ Status = Literal["served", "refused", "loading"]
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A version that answers requests. `samples`: the request bodies that came with it, None where none did."""
+    """A version that answers requests. `samples`: request bodies that came with it, as JSON; None where none did."""
 
     name: str
     version: str
     session: Session
     batcher: Batcher
-    samples: list[Any] | None
+    samples: orjson.Fragment | None
 
     @cached_property
     def contract(self) -> Contract:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess, multiprocess
@@ -24,6 +25,7 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 from service.admission import ADMISSION
 from service.http_protocol import HttpProtocol
 from service.listener import Listener
+from service.processes import named
 from service.readiness import Readiness
 from service.runtime_directory import hold
 from service.shares import Shares
@@ -43,8 +45,10 @@ class Config(uvicorn.Config):
     shares: Shares
 
 
-def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> Config:
-    """uvicorn's configuration as Heed needs it: its own connections, its own log, nothing told of the server."""
+def server_config(app: ASGIApp | Callable[[], ASGIApp], runtime: Path | None = None, /, **settings: Any) -> Config:
+    """uvicorn's configuration as Heed needs it: its own connections, its own log, nothing told of the server.
+    `runtime`: the folder that its workers share, if there are several.
+    """
     common: dict[str, Any] = {
         "http": HttpProtocol,
         "ws": "none",
@@ -57,7 +61,8 @@ def server_config(app: ASGIApp | Callable[[], ASGIApp], **settings: Any) -> Conf
         "timeout_keep_alive": 75,
     }
     config = Config(app, **common | settings)
-    config.shares = Shares(config.workers)
+    # One that is renewed has its place beside the old one, and signals may add workers.
+    config.shares = Shares(2 * config.workers, runtime)
     return config
 
 
@@ -169,9 +174,39 @@ class _ServerWithParent(Server):
 
 
 class Workers(Multiprocess):
-    """uvicorn's parent of several processes; it closes its own copy of the listener before it stops them."""
+    """uvicorn's parent of several processes; it closes its own copy of the listener before it stops them, and ends
+    itself where none can start. `has_failed`: so it has ended.
+    """
 
     config: Config
+
+    def __init__(self, config: Config, sockets: list[socket.socket], readiness: Readiness) -> None:
+        super().__init__(config, sockets)
+        self._readiness = readiness
+        self.has_failed = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace each worker that ended or hangs, and say how it ended."""
+        for index, worker in enumerate(self.processes):
+            if worker.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            if self.signal_queue or self.should_exit.is_set():
+                return  # it may have ended by the same signal, which comes first
+            how = "SIGKILL, because it did not answer" if worker.process.is_alive() else ""
+            worker.kill()
+            worker.join()
+            how = how or named(worker.exitcode or 0)
+            structlog.get_logger("service.workers").error("worker ended", process=worker.pid, how=how)
+            self.has_failed = self._is_last(worker.exitcode or 0)
+            if self.has_failed:
+                self.should_exit.set()
+                return
+            self.processes[index] = Worker(self.config, self.sockets)
+            self.processes[index].start()
+
+    def _is_last(self, status: int) -> bool:
+        """Whether it ended by itself, as the next one would, and no other answers meanwhile."""
+        return status > 0 and not (self._readiness.is_begun and self.config.shares.owners())
 
     def handle_usr1(self) -> None:
         """Renew the workers one after another: they read keys and certificates anew."""

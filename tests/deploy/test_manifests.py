@@ -105,6 +105,17 @@ def test_workers_share_memory(pod: str) -> None:
     assert volume["emptyDir"]["medium"] == "Memory"
 
 
+@pytest.mark.parametrize("pod", SERVICES)
+def test_memory_is_what_compose_gives_to_as_many_workers(pod: str) -> None:
+    """The same processes run in it."""
+    (given,) = re.findall(
+        r"^    mem_limit: (\d+)g\n    cpus: 2\n.*\n    stop_grace", (ROOT / "compose.yaml").read_text(), re.M
+    )
+
+    assert _container(pod)["resources"]["limits"] == {"cpu": "2", "memory": f"{given}Gi"}
+    assert _environment(pod)["HEED_WORKERS"] == "2"
+
+
 def test_the_service_reads_what_the_export_writes() -> None:
     """One claim; only the export may write."""
     name = MANIFESTS["models PersistentVolumeClaim"]["metadata"]["name"]
@@ -136,5 +147,6 @@ def test_the_autoscaler_reads_a_series_of_the_service() -> None:
     spec = MANIFESTS["service HorizontalPodAutoscaler"]["spec"]
     (metric,) = spec["metrics"]
 
-    assert f'"{metric["pods"]["metric"]["name"]}"' in (ROOT / "service" / "metrics.py").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "service").glob("*.py"))
+    assert f'"{metric["pods"]["metric"]["name"]}"' in sources
     assert spec["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]

@@ -1,8 +1,11 @@
 """Repositories that somebody broke: what is not a plain file, is far too large, or has samples of another form."""
 
+import asyncio
 import hashlib
 import os
+import re
 import signal
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,11 @@ from typing import Any
 import pytest
 import structlog
 
+from service.repository import Repository
 from service.settings import Settings
+from service.trial import Limits, Trials
+from service.version_files import RefusedError, read_version
+from tests.service.batching import batcher_of
 from tests.service.client import running
 from tests.service.joined import loaded
 from tests.service.processes import finished, greeting, process
@@ -58,13 +65,56 @@ def test_process_with_a_pipe_for_a_model_ends(tmp_path: Path) -> None:
     assert status == 0
 
 
-@pytest.mark.parametrize(("name", "size"), [("samples.json", 64 * 2**20), ("SHA256SUMS", 2**20)])
+@pytest.mark.parametrize(("name", "size"), [("model.onnx", 2**31), ("samples.json", 8 * 2**20), ("SHA256SUMS", 2**20)])
 def test_size_of_what_is_read_is_bounded(tmp_path: Path, name: str, size: int) -> None:
     """Found before it is held in memory."""
     folder = publish(tmp_path, "timeseries", "1", MODEL, [])
     os.truncate(folder / name, size + 1)
 
     assert reason(tmp_path) == f"{name} has {size + 1} bytes, at most {size} are read"
+
+
+def test_model_that_its_trial_could_not_hold_is_not_read(tmp_path: Path) -> None:
+    """The limit on memory is one on the file as well."""
+    folder = publish(tmp_path, "timeseries", "1", MODEL)
+    os.truncate(folder / "model.onnx", 64 * 2**20 + 1)
+    repository = Repository(tmp_path, batcher_of, trials=Trials(Limits(memory_mb=64)))
+
+    (verdict,) = asyncio.run(repository.examined("timeseries")).values()
+
+    assert verdict.reason == "model.onnx has 67108865 bytes, at most 67108864 are read"
+
+
+def test_large_model_with_a_wrong_checksum_costs_little_memory(tmp_path: Path) -> None:
+    """It is not held while its checksum is taken."""
+    folder = publish(tmp_path, "timeseries", "1", MODEL)
+    os.truncate(folder / "model.onnx", 64 * 2**20)
+    tracemalloc.start()
+    with pytest.raises(RefusedError, match=r"^the sha256 of model.onnx is not the one in SHA256SUMS$"):
+        read_version(tmp_path, "timeseries", "1")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 2 * 2**20
+
+
+def test_file_that_is_exchanged_after_its_checksum_was_taken_does_not_run(tmp_path: Path) -> None:
+    """What was checked runs, or nothing."""
+    folder = publish(tmp_path, "timeseries", "1", MODEL)
+    files = read_version(tmp_path, "timeseries", "1")
+    before = files.read_model()
+    (folder / "model.onnx").write_bytes(MODEL[:-1] + b"!")
+
+    with pytest.raises(RefusedError, match=r"^model.onnx changed while it was read$"):
+        files.read_model()
+    assert before == MODEL
+
+
+def test_samples_of_very_many_values_are_not_parsed(tmp_path: Path) -> None:
+    """However short each is: other requests would wait for the parser."""
+    publish(tmp_path, "timeseries", "1", MODEL, [{"label": "1", "body": {"sequence": [1] * 2**18}}])
+
+    assert re.fullmatch(r"samples.json has about 2621\d\d values, at most 262144 are read", reason(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Models come and go in a service of two workers: whichever is asked, all do it."""
 
-import asyncio
 import json
 import os
 import signal
@@ -11,24 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from service.agreement import Proposal
-from service.problems import ControlFailed
 from tests.service.control_client import asked
-from tests.service.joined import joined
 from tests.service.patience import wait_until
 from tests.service.processes import greeting, port_of, process, workers_of
-from tests.service.tiny_models import image_model, publish, timeseries_model
+from tests.service.tiny_models import image_model, model_of, publish
 from tests.service.wire import BODY, get
 
 LOAD, UNLOAD = "/v2/repository/models/{}/load", "/v2/repository/models/{}/unload"
-
-
-def model_of(number: int) -> bytes:
-    """A model whose answers tell which it is."""
-    return timeseries_model(weights=np.array([0.1 * number, -0.25], np.float32))
 
 
 @dataclass
@@ -217,7 +207,7 @@ def test_control_is_asked_for_and_not_for_pages(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One worker, for all that changes nothing."""
+    """One worker, for all that changes nothing; a load may read the same again."""
     with service(tmp_path_factory.mktemp("unchanged"), HEED_WORKERS="1") as served:
         yield served
 
@@ -228,6 +218,8 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         (LOAD.format("nobody"), b"", 404, "unknown-model"),
         (LOAD.format("..%2F"), b"", 404, "not-found"),
         (LOAD.format(".hidden"), b"", 404, "unknown-model"),
+        (LOAD.format("%00"), b"", 404, "unknown-model"),
+        (LOAD.format("a" * 300), b"", 404, "unknown-model"),
         (UNLOAD.format("nobody"), b"", 404, "unknown-model"),
         (LOAD.format("timeseries"), b"{", 400, "malformed-body"),
         (LOAD.format("timeseries"), b'{"parameters": {"config": "{}"}}', 422, "invalid-input"),
@@ -243,66 +235,22 @@ def test_what_cannot_be_done(unchanged: Service, path: str, body: bytes, status:
     assert versions == {"1"}
 
 
-@pytest.mark.parametrize("change", ["load", "unload"])
-def test_worker_that_cannot_do_it_keeps_the_others_from_it(tmp_path: Path, change: str) -> None:
-    """What one worker was asked and another cannot do, none does."""
-    publish(tmp_path, "timeseries", "1", model_of(1))
-
-    async def act() -> tuple[str, str]:
-        async with joined(tmp_path) as (repository, control, runtime):
-            silent = await asyncio.start_unix_server(_answer_that_it_is_refused, runtime / "worker-0.sock")
-            publish(tmp_path, "timeseries", "2", model_of(2))
-            with pytest.raises(ControlFailed) as raised:
-                await getattr(control, change)("timeseries")
-            silent.close()
-            return raised.value.detail, repository.served("timeseries", None).version
-
-    detail, version = asyncio.run(act())
-
-    assert "model 'timeseries' is served as before: another worker could not" in detail
-    assert version == "1"
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("/v2/repository/index", b'{"ready": 1}', "ready is 1, expected is true or false"),
+        (LOAD.format("timeseries"), b'{"parameters": []}', "parameters is an array, expected is an object"),
+    ],
+)
+def test_what_is_no_control_body_is_told(unchanged: Service, path: str, body: bytes, detail: str) -> None:
+    """With what is expected there."""
+    assert asked(unchanged.port, path, body)[1]["detail"] == detail
 
 
-async def _answer_that_it_is_refused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readline()
-    writer.write(b'{"1": "refused", "2": "refused"}\n')
-    await writer.drain()
-    writer.close()
+@pytest.mark.parametrize("body", [b'{"parameters": null}', b'{"parameters": {"config": null}}'])
+def test_null_is_as_good_as_absent(unchanged: Service, body: bytes) -> None:
+    """In a load as in an inference request, and in the index."""
+    loaded, _ = asked(unchanged.port, LOAD.format("timeseries"), body)
 
-
-def test_load_that_was_given_up_is_not_done_by_the_next_one(tmp_path: Path) -> None:
-    """A worker that still prepares when the proposer leaves looks whether its plan holds, whatever came after it."""
-    publish(tmp_path, "timeseries", "1", model_of(1))
-    publish(tmp_path, "image", "1", image_model())
-
-    async def act() -> tuple[str, bool]:
-        async with joined(tmp_path) as (repository, control, runtime):
-            publish(tmp_path, "timeseries", "2", model_of(2))
-            abandoned = Proposal("timeseries", await repository.examined("timeseries"))
-            _, writer = await asyncio.open_unix_connection(runtime / f"worker-{os.getpid()}.sock")
-            writer.write(abandoned.line())
-            await control.load("image")
-            writer.close()
-            await asyncio.sleep(0.2)
-            return repository.served("timeseries", None).version, control._holds(abandoned)
-
-    assert asyncio.run(act()) == ("1", False)
-
-
-def test_repository_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
-    """What is served stays, and the load says why it did nothing."""
-    folder = tmp_path / "models"
-    publish(folder, "timeseries", "1", model_of(1))
-
-    async def act() -> tuple[str, str]:
-        async with joined(folder) as (repository, control, _):
-            folder.rename(tmp_path / "elsewhere")
-            await control.rescan()
-            with pytest.raises(ControlFailed) as raised:
-                await control.load("timeseries")
-            return raised.value.detail, repository.served("timeseries", None).version
-
-    detail, version = asyncio.run(act())
-
-    assert detail.startswith("the repository cannot be read: No such file or directory")
-    assert version == "1"
+    assert loaded == 200
+    assert unchanged.index(b'{"ready": null}') == unchanged.index()

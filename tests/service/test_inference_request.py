@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.inference_request import Parts, parsed, parts_of
+from service.inference_request import InputParameters, OutputParameters, Parts, RequestParameters, parsed, parts_of
 from service.problems import InvalidInput, MalformedBody
 from tests.service.inference import the_input
 
@@ -128,3 +128,24 @@ def test_what_clients_say_besides_is_taken() -> None:
 
     assert (request.id, request.outputs, request.model_name) == (None, None, "x")
     assert request.inputs[0].shape == [1, 10, 2]
+
+
+def test_parameters_that_are_null_are_not_given() -> None:
+    """Each that is known is as if it were absent; what clients say who fill in every field."""
+    nulls = {"timeout": None, "attention": None, "binary_data_output": None, "priority": None}
+    the_inputs = {"binary_data_size": None, "shared_memory_region": None}
+    the_outputs = {"binary_data": None, "classification": None, "shared_memory_region": None}
+    request = parsed(
+        json.dumps(
+            {
+                "parameters": nulls,
+                "inputs": [the_input(parameters=the_inputs)],
+                "outputs": [{"name": "x", "parameters": the_outputs}],
+            }
+        ).encode()
+    )
+
+    assert request.parameters == RequestParameters()
+    assert request.inputs[0].parameters == InputParameters()
+    assert request.outputs
+    assert request.outputs[0].parameters == OutputParameters()
