@@ -37,12 +37,20 @@ RUN python -m venv --without-pip /opt/heed \
            onnxruntime/capi/libonnxruntime.so.* numpy/f2py numpy/distutils
 
 
+FROM base AS libraries
+# What browsers load; the same whichever packages the service has.
+COPY requirements/browser_libraries.py requirements/browser_libraries.txt requirements/vega.licence.txt requirements/
+COPY models/rendering.py models/
+RUN python -m requirements.browser_libraries
+
+
 FROM base AS service
 COPY --from=dependencies /opt/heed /opt/heed
 COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/entropy.py \
      models/pictures.py models/panels.py models/maps.py models/captions.py models/grids.py models/look.py \
      models/rendering.py models/
 COPY service/ service/
+COPY --from=libraries /heed/service/web/libraries/ service/web/libraries/
 ENV PATH=/opt/heed/bin:$PATH HEED_HOST=0.0.0.0 HEED_PORT=8000 HEED_MODEL_REPOSITORY=/model_repository
 USER heed
 EXPOSE 8000

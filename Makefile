@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 REPOSITORY ?= model_repository
+SITE ?= site
 
 # Where torch comes from: PyTorch's own CPU builds. Another index or folder of wheels is one setting:
 # make serve TORCH_INDEX=https://download.pytorch.org/whl/cu130   or   PIP_FIND_LINKS=/path/to/wheels make serve
@@ -15,15 +16,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FOR_EXPORT := $(VENV)/.installed-export
 FOR_DEV := $(VENV)/.installed-dev
+LIBRARIES := service/web/libraries/.complete
+FOR_DOCS := $(VENV)/.installed-docs
+FOR_BROWSER := $(VENV)/.installed-browser
 
 .DEFAULT_GOAL := help
-.PHONY: help serve export test test-training check bench soak reloads clients wrk study staging replicas manifests lock clean
+.PHONY: help serve export libraries test test-page test-training check bench soak reloads clients wrk chromium study staging replicas manifests docs docs-links lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-serve: export ## Train, export and serve: the main job
+serve: export libraries ## Train, export and serve: the main job
 	@echo "Starting the service"
 	@HEED_MODEL_REPOSITORY=$(REPOSITORY) HEED_MODEL_CONTROL=$${HEED_MODEL_CONTROL:-explicit} \
 	  exec $(BIN)/python -m service
@@ -32,10 +36,15 @@ export: $(FOR_EXPORT) ## Train and publish both models, unless they are there al
 	@$(BIN)/python -m export timeseries --unless-published --repository $(REPOSITORY)
 	@$(BIN)/python -m export image --unless-published --repository $(REPOSITORY)
 
-test: $(FOR_DEV) ## Run the tests
+libraries: $(LIBRARIES) ## Write what browsers load: Vega for the page, Swagger UI and Redoc for the documentation
+
+test: $(FOR_DEV) libraries ## Run the tests
 	$(BIN)/python -m pytest
 
-test-training: $(FOR_DEV) ## Train `digits` whole and hold it to what the README says (two minutes)
+test-page: $(FOR_DEV) $(FOR_BROWSER) libraries chromium ## Try the page in headless Chromium; pictures of all it shows go to tests/page/screenshots
+	$(BIN)/python -m pytest tests/page --timeout 300
+
+test-training: $(FOR_DEV) ## Train whole: hold `digits` to what the README says, and docs/first_hour.md to what it shows (four minutes)
 	$(BIN)/python -m pytest -m training
 
 check: $(FOR_DEV) ## Lint, format, types, import rules
@@ -57,6 +66,9 @@ soak: $(FOR_DEV) export wrk ## A million requests: memory flat, answers right? (
 clients: $(FOR_DEV) export ## Ask the service with Triton's and KServe's own clients, unmodified (three minutes)
 	$(BIN)/python -m tests.clients --repository $(REPOSITORY) $(CLIENTS)
 
+chromium:
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-liberation; }
+
 wrk:
 	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends wrk; }
 
@@ -72,11 +84,19 @@ replicas: ## Two replicas behind HAProxy, under load: kill them, replace them, c
 manifests: $(FOR_DEV) ## Hold the Kubernetes manifests against schemas. SCHEMAS="swagger.json kserve-crds.yaml" (docs/kubernetes.md)
 	$(BIN)/python deploy/kubernetes/check.py $(SCHEMAS)
 
+docs: $(FOR_DOCS) ## Build the documentation into site/, and check every link within it
+	@rm -rf $(SITE)
+	@$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . $(SITE)
+	@$(BIN)/python docs/check_site.py $(SITE)
+
+docs-links: $(FOR_DOCS) ## Ask the other hosts that the documentation links to whether they are still there
+	$(BIN)/sphinx-build -q -b linkcheck -c docs . $(SITE)/links
+
 lock: ## Write the lock files anew (needs uv)
 	bash requirements/lock.sh
 
 clean: ## Remove what was installed and made, models included
-	rm -rf $(VENV) $(REPOSITORY) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	rm -rf $(VENV) $(REPOSITORY) $(SITE) $(dir $(LIBRARIES)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -89,6 +109,16 @@ $(VENV)/.created:
 
 $(VENV)/.installed-torch: $(VENV)/.created requirements/torch.txt
 	@PIP="$(PIP)" TORCH_INDEX="$(TORCH_INDEX)" sh requirements/install-torch.sh
+	@touch $@
+
+$(LIBRARIES): requirements/browser_libraries.py requirements/browser_libraries.txt requirements/vega.licence.txt \
+              models/rendering.py | $(VENV)/.created
+	@$(BIN)/python -m requirements.browser_libraries
+
+# The site is words alone: it needs no torch.
+$(FOR_DOCS): requirements/docs.txt $(VENV)/.created
+	@echo "Installing $<"
+	@$(PIP) install --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.installed-%: requirements/%.txt $(VENV)/.installed-torch

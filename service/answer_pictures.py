@@ -36,9 +36,7 @@ class AnswerPictures:
         self._threads = threads
         self._drawings = drawings
 
-    async def of(
-        self, answer: Document, given: NDArray[Any] | bytes, media_type: str, sheet: Sheet
-    ) -> Content:
+    async def of(self, answer: Document, given: NDArray[Any] | bytes, media_type: str, sheet: Sheet) -> Content:
         """`given`: what was predicted from, a series (time, feature) or the picture as PNG.
 
         Raises Overloaded, InvalidInput and DrawingFailed, as Drawings does.

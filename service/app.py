@@ -25,7 +25,7 @@ from service.control import Control
 from service.cores import usable_cores
 from service.deadline import Deadlines
 from service.decode import Decoder, Limits
-from service.description import describe
+from service.description import TAGS, describe
 from service.drawing import Drawings
 from service.exposition import Exposition, exposition_route
 from service.front import Front
@@ -37,7 +37,9 @@ from service.load_tools import LoadTools
 from service.logs import configure_logging
 from service.memory import quieten_collector, return_freed_memory
 from service.metrics import Metrics, Unmetered
+from service.metrics_directory import named_directory
 from service.origins import with_origins
+from service.page import page_routes
 from service.predict import Predictions
 from service.prediction_routes import prediction_routes
 from service.problems import ServingError, answer_http_exception, answer_internal_error, answer_serving_error
@@ -51,6 +53,7 @@ from service.request_log import RequestLog
 from service.routing import NO_KEYS, Document, Doors, LeanRoute
 from service.session import Session
 from service.settings import Settings, unknown_names
+from service.static_files import static_files, static_route
 from service.threads import Threads
 from service.trial import Limits as TrialLimits
 from service.trial import Trials
@@ -80,7 +83,7 @@ def create_app(
     before they are loaded, if they are.
     """
     readiness = readiness or Readiness()
-    metrics = Metrics() if settings.metrics else Unmetered()
+    metrics = Metrics(named_directory() if settings.workers > 1 else None) if settings.metrics else Unmetered()
     admission = Admission(settings.max_queue_size, metrics.queue_length, Deadlines(settings.request_timeout_ms))
     threads = Threads(usable_cores())
     batching = Batching(
@@ -112,7 +115,7 @@ def create_app(
         partial(_lifespan, repository, control, runtime, readiness, state, threads, drawings, metrics),
         settings.root_path,
     )
-    open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics")}
+    open_to = {one: NO_KEYS if one in settings.open_paths else keys for one in ("docs", "metrics", "page")}
     app.router.routes += [
         *prediction_routes(predictions, keys, doors, settings.max_batch_inputs),
         *protocol_routes(protocol, tools, keys, doors),
@@ -122,6 +125,8 @@ def create_app(
         LeanRoute("/openapi.json", partial(_describe, app), keys=open_to["docs"], methods=["GET"],
                   include_in_schema=False),
         exposition_route(Exposition(metrics), open_to["metrics"]),
+        *page_routes(open_to["page"], open_to["docs"]),
+        static_route(static_files(open_to["page"], open_to["docs"])),
     ]  # fmt: skip
     front, access_log = Front(app, app.router.routes), AccessLog(metrics)
     state[REFUSALS] = Refusals(front, admission, access_log, answers=not settings.cors_origins)
@@ -151,6 +156,7 @@ def _application(
         title="Heed",
         version=VERSION,
         description="Predictions, and the attention weights that they were made with.",
+        openapi_tags=TAGS,
         servers=[{"url": root_path}] if root_path else None,
         openapi_url=None,
         docs_url=None,

@@ -7,6 +7,7 @@ from service.answer_pictures import ONE_ANSWER, VEGA_LITE
 from service.api_keys import ApiKeys
 from service.decode import FORM
 from service.drawing import PNG, SVG
+from service.examples import PICTURE, SERIES
 from service.predict import Predictions
 from service.problems import (
     BodyTimeout,
@@ -40,8 +41,14 @@ KINDS = (
     DeadlinePassed,
 )
 HEADERS = {
-    "X-Request-ID": {"description": "the request's id, taken over or made", "schema": {"type": "string"}},
-    "Server-Timing": {"description": "milliseconds: decode, queue, inference", "schema": {"type": "string"}},
+    "X-Request-ID": {
+        "description": "the request's id, taken over or made",
+        "schema": {"type": "string", "examples": ["order-42"]},
+    },
+    "Server-Timing": {
+        "description": "milliseconds: decode, queue, inference",
+        "schema": {"type": "string", "examples": ["decode;dur=0.04, queue;dur=0.01, inference;dur=0.09"]},
+    },
 }
 
 # Pictures of an answer.
@@ -52,7 +59,6 @@ PICTURES: dict[str, Document] = {
 }
 
 FORMAT = "PNG, JPEG, WebP, GIF, BMP or TIFF"
-SERIES = [[14.06, 10.66], [-5.18, 3.1], [1.0, 1.0]]
 SERIES_SCHEMA = {
     "description": "axes time, feature; a model of one feature also takes a flat list",
     "type": "array",
@@ -60,9 +66,8 @@ SERIES_SCHEMA = {
     "items": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "number"}}, {"type": "number"}]},
 }
 FILE = {"type": "string", "format": "binary", "description": f"a {FORMAT} file"}
+TEXTS = "files in base64; a data: prefix is allowed"
 BASE64 = {"type": "string", "description": f"a {FORMAT} file in base64; a data: prefix is allowed"}
-# The smallest PNG: one black pixel.
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 def prediction_routes(predictions: Predictions, keys: ApiKeys, doors: Doors, max_inputs: int) -> list[LeanRoute]:
@@ -105,33 +110,38 @@ def _responses(pictures: Sequence[str]) -> dict[int | str, Document]:
 
 def _series_bodies(max_inputs: int) -> tuple[Document, Document]:
     """The content of a body of one series, and of several."""
-    several = _several(SERIES_SCHEMA, max_inputs)
-    return {JSON: _object("sequence", SERIES_SCHEMA, SERIES)}, {JSON: _object("sequences", several, [SERIES, SERIES])}
+    several = _several(SERIES_SCHEMA, max_inputs, "the series, each as /predict/timeseries takes it")
+    return (
+        {JSON: _body("SequenceBody", "sequence", SERIES_SCHEMA, SERIES)},
+        {JSON: _body("SequencesBody", "sequences", several, [SERIES, SERIES])},
+    )
 
 
 def _picture_bodies(max_inputs: int) -> tuple[Document, Document]:
     """The content of a body of one picture, and of several."""
+    files, texts = (_several(one, max_inputs, f"{FORMAT} {what}") for one, what in ((FILE, "files"), (BASE64, TEXTS)))
+    # The first is what is tried first: the one whose example can be sent as it stands.
     one = {
+        JSON: _body("PictureBody", "image", BASE64, PICTURE),
+        FORM: {"schema": _object("PictureForm", {"image": FILE})},
         "image/*": {"schema": FILE},
-        FORM: {"schema": _form({"image": FILE})},
-        JSON: _object("image", BASE64, PIXEL),
     }
     several = {
-        FORM: {"schema": _form({"images": _several(FILE, max_inputs)})},
-        JSON: _object("images", _several(BASE64, max_inputs), [PIXEL, PIXEL]),
+        JSON: _body("PicturesBody", "images", texts, [PICTURE, PICTURE]),
+        FORM: {"schema": _object("PicturesForm", {"images": files})},
     }
     return one, several
 
 
-def _several(schema: Document, max_inputs: int) -> Document:
-    return {"type": "array", "minItems": 1, "maxItems": max_inputs, "items": schema}
+def _several(schema: Document, max_inputs: int, description: str) -> Document:
+    return {"type": "array", "minItems": 1, "maxItems": max_inputs, "items": schema, "description": description}
 
 
-def _object(member: str, schema: Document, example: Any) -> Document:
-    properties = {member: schema}
-    body = {"type": "object", "properties": properties, "required": [member], "additionalProperties": False}
+def _body(title: str, member: str, schema: Document, example: Any) -> Document:
+    properties = {member: {**schema, "examples": [example]}}
+    body = _object(title, properties) | {"additionalProperties": False}
     return {"schema": body, "examples": {"example": {"value": {member: example}}}}
 
 
-def _form(properties: Document) -> Document:
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _object(title: str, properties: Document) -> Document:
+    return {"title": title, "type": "object", "properties": properties, "required": list(properties)}

@@ -182,6 +182,12 @@ class ControlFailed(ServingError):
     status, word, title = 503, "control-failed", "The workers could not all do it, so none did"
 
 
+class CountsUnreadable(ServingError):
+    """What the workers have counted cannot be read now."""
+
+    status, word, title = 503, "counts-unreadable", "The workers' counts cannot be read"
+
+
 class DeadlinePassed(ServingError):
     """The time that the request had is over."""
 
@@ -260,7 +266,7 @@ def documented_problems(*kinds: type[ServingError]) -> dict[int | str, dict[str,
         meaning = " ".join(kind.__doc__ or "" for kind in shared)
         responses[status] = {
             "description": f"{words}: {meaning}",
-            "content": {MEDIA_TYPE: {"schema": {**PROBLEM_SCHEMA, "example": _example(shared[0])}}},
+            "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA, "example": _example(shared[0])}},
         }
     return responses
 
@@ -269,16 +275,21 @@ def _example(kind: type[ServingError]) -> dict[str, Any]:
     return problem_document(kind(DETAIL_OF_500 if kind is InternalError else "what was wrong, and what is expected"))
 
 
+def _member(kind: str, description: str, example: object) -> dict[str, Any]:
+    return {"type": kind, "description": description, "examples": [example]}
+
+
+NO_SUCH_MODEL = "there is no model 'digits'"
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "description": "A problem as RFC 9457 has it; `error` repeats the detail.",
     "type": "object",
     "required": ["type", "title", "status", "detail", "error"],
     "properties": {
-        "type": {"type": "string", "description": "`urn:heed:problem:` and a word that stays"},
-        "title": {"type": "string", "description": "what kind of problem it is"},
-        "status": {"type": "integer", "description": "the HTTP status"},
-        "detail": {"type": "string", "description": "which value was wrong, and what is expected"},
-        "error": {"type": "string", "description": "the detail again, in the Open Inference Protocol's form"},
+        "type": _member("string", "`urn:heed:problem:` and a word that stays", "urn:heed:problem:unknown-model"),
+        "title": _member("string", "what kind of problem it is", UnknownModel.title),
+        "status": _member("integer", "the HTTP status", UnknownModel.status),
+        "detail": _member("string", "which value was wrong, and what is expected", NO_SUCH_MODEL),
+        "error": _member("string", "the detail again, in the Open Inference Protocol's form", NO_SUCH_MODEL),
     },
 }

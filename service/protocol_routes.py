@@ -3,11 +3,14 @@
 from typing import Any
 
 from service.api_keys import ApiKeys
+from service.examples import INFERENCE
+from service.inference_body import REQUEST
 from service.inference_protocol import InferenceProtocol
 from service.load_tools import LoadTools
 from service.prediction_routes import HEADERS
 from service.problems import (
     BodyTimeout,
+    CountsUnreadable,
     DeadlinePassed,
     InvalidInput,
     MalformedBody,
@@ -22,7 +25,6 @@ from service.problems import (
     documented_problems,
 )
 from service.protocol_schemas import (
-    REQUEST,
     InferenceAnswer,
     ModelConfiguration,
     ModelMetadata,
@@ -43,32 +45,23 @@ PROBLEMS = documented_problems(
 
 LENGTH = {
     "description": "the length of the JSON, where binary data follows it",
-    "schema": {"type": "integer", "minimum": 0},
+    "schema": {"type": "integer", "minimum": 0, "examples": [168]},
 }
 BINARY: Document = {
     "schema": {"type": "string", "format": "binary", "description": "JSON, and tensors in binary after it"}
 }
-EXAMPLE: Document = {
-    "id": "42",
-    "inputs": [{
-        "name": "sequence",
-        "shape": [1, 3, 2],
-        "datatype": "FP32",
-        "data": [[[14.06, 10.66], [-5.18, 3.1], [1.0, 1.0]]],
-    }],
-    "outputs": [{"name": "probabilities"}, {"name": "attention"}],
-}  # fmt: skip
 
 
 def protocol_routes(protocol: InferenceProtocol, tools: LoadTools, keys: ApiKeys, doors: Doors) -> list[LeanRoute]:
     """The routes, ready to stand in the application's router."""
     always, of_model = documented_problems(*ALWAYS), documented_problems(*OF_MODEL)
-    counted = documented_problems(*OF_MODEL, NoStatistics)
+    counted = documented_problems(*OF_MODEL, NoStatistics, CountsUnreadable)
+    counted_of_all = documented_problems(*ALWAYS, NoStatistics, CountsUnreadable)
     read: list[tuple[str, Any, type, Any]] = [
         ("/v2", protocol.describe_server, ServerMetadata, always),
         ("/v2/", protocol.describe_server, ServerMetadata, always),
         # Before the model of that name, whose own path is its version's.
-        ("/v2/models/stats", tools.count_all, StatisticsAnswer, documented_problems(*ALWAYS, NoStatistics)),
+        ("/v2/models/stats", tools.count_all, StatisticsAnswer, counted_of_all),
         (MODEL, protocol.describe_model, ModelMetadata, of_model),
         (VERSION, protocol.describe_version, ModelMetadata, of_model),
         (MODEL + "/ready", protocol.is_model_ready, ModelReady, of_model),
@@ -89,7 +82,7 @@ def protocol_routes(protocol: InferenceProtocol, tools: LoadTools, keys: ApiKeys
 
 
 def _inference_route(path: str, endpoint: Any, keys: ApiKeys, doors: Doors) -> LeanRoute:
-    content = {JSON: {"schema": REQUEST, "examples": {"example": {"value": EXAMPLE}}}, OCTET_STREAM: BINARY}
+    content = {JSON: {"schema": REQUEST, "examples": {"example": {"value": INFERENCE}}}, OCTET_STREAM: BINARY}
     header = {**LENGTH, "name": "Inference-Header-Content-Length", "in": "header", "required": False}
     return LeanRoute(
         path,

@@ -1,14 +1,18 @@
-"""The documents of the Open Inference Protocol and of Triton's extensions, as /openapi.json says them."""
+"""The answers of the Open Inference Protocol and of Triton's extensions, as /openapi.json says them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.contract import Kind
-from service.datatypes import DATATYPES
-from service.inference_request import LARGEST_SIZE
+from service.schemas import Distribution, Name, Range, Version
 
-SHAPE = "sizes of the dimensions; -1 where one is the caller's"
+# What several documents have.
+TensorName = Annotated[str, Field(description="its name in the graph", examples=["attention"])]
+Datatype = Annotated[str, Field(description="what its values are", examples=["FP32"])]
+Dimensions = Annotated[
+    list[int], Field(description="sizes of the dimensions; -1 where one is the caller's", examples=[[-1, 10, 32]])
+]
 
 
 def _sometimes(*members: str) -> ConfigDict:
@@ -23,28 +27,33 @@ def _sometimes(*members: str) -> ConfigDict:
 class ServerMetadata(BaseModel):
     """What the server says of itself."""
 
-    name: str
-    version: str
-    extensions: list[str] = Field(description="of the protocol, by the names that Triton gave them")
+    name: str = Field(description="of the server", examples=["heed"])
+    version: str = Field(description="of the server", examples=["0.1.0"])
+    extensions: list[str] = Field(
+        description="of the protocol, by the names that Triton gave them",
+        examples=[["binary_tensor_data", "model_repository"]],
+    )
 
 
 class TensorMetadata(BaseModel):
     """An input of the graph."""
 
-    name: str
-    datatype: str
-    shape: list[int] = Field(description=SHAPE)
+    name: TensorName
+    datatype: Datatype
+    shape: Dimensions
 
 
 class AttentionMeaning(BaseModel):
     """What an attention output means: its entry in the model's contract."""
 
-    output: str
-    kind: Kind
-    axes: list[str]
-    range: list[float | None] = Field(description="least and greatest possible weight; an open end is null")
-    sums_to_one_over: str | None = Field(description="the axis that the weights are a distribution over; null: none")
-    average: list[str] = Field(description="axes that /predict averages away where not every axis is asked for")
+    output: TensorName
+    kind: Kind = Field(description="what the weights are for", examples=["temporal"])
+    axes: list[str] = Field(description="the output's axes, outermost first", examples=[["batch", "time", "unit"]])
+    range: Range
+    sums_to_one_over: Distribution
+    average: list[str] = Field(
+        description="axes that /predict averages away where not every axis is asked for", examples=[["unit"]]
+    )
 
 
 class OutputMetadata(TensorMetadata):
@@ -58,24 +67,24 @@ class OutputMetadata(TensorMetadata):
 class ModelMetadata(BaseModel):
     """The inputs and outputs of a model, for the version that was asked."""
 
-    name: str
-    versions: list[str] = Field(description="those that can be asked for")
-    platform: Literal["onnx_onnxv1"]
-    inputs: list[TensorMetadata]
-    outputs: list[OutputMetadata]
+    name: Name
+    versions: list[str] = Field(description="those that can be asked for", examples=[["1"]])
+    platform: Literal["onnx_onnxv1"] = Field(description="what kind of file it is", examples=["onnx_onnxv1"])
+    inputs: list[TensorMetadata] = Field(description="what it takes")
+    outputs: list[OutputMetadata] = Field(description="what it gives")
 
 
 class ModelReady(BaseModel):
     """The model answers requests."""
 
-    name: str
-    ready: Literal[True]
+    name: Name
+    ready: Literal[True] = Field(description="true, or the answer is a problem", examples=[True])
 
 
 class BinaryData(BaseModel):
     """Where an output is in binary."""
 
-    binary_data_size: int = Field(description="its bytes, after the JSON, in the order of the outputs")
+    binary_data_size: int = Field(description="its bytes, after the JSON, in the order of the outputs", examples=[8])
 
 
 class InferenceOutput(BaseModel):
@@ -83,11 +92,11 @@ class InferenceOutput(BaseModel):
 
     model_config = _sometimes("parameters", "data")
 
-    name: str
-    datatype: str
-    shape: list[int]
+    name: str = Field(description="its name in the graph", examples=["probabilities"])
+    datatype: Datatype
+    shape: list[int] = Field(description="sizes of the dimensions, rows first", examples=[[1, 2]])
     parameters: BinaryData = Field(description="of an output in binary")
-    data: list[Any] = Field(description="flat, in row-major order; of an output in JSON")
+    data: list[Any] = Field(description="flat, in row-major order; of an output in JSON", examples=[[0.0013, 0.9987]])
 
 
 class InferenceAnswer(BaseModel):
@@ -95,55 +104,61 @@ class InferenceAnswer(BaseModel):
 
     model_config = _sometimes("id")
 
-    model_name: str
-    model_version: str
-    outputs: list[InferenceOutput]
-    id: str = Field(description="the request's, where it has one")
+    model_name: Name
+    model_version: Version
+    outputs: list[InferenceOutput] = Field(description="in the order in which they were asked for")
+    id: str = Field(description="the request's, where it has one", examples=["42"])
 
 
 class ConfigurationTensor(BaseModel):
     """An input or output, without its batch axis."""
 
-    name: str
-    data_type: str
-    dims: list[int] = Field(description=SHAPE)
+    name: TensorName
+    data_type: str = Field(description="what its values are", examples=["TYPE_FP32"])
+    dims: list[int] = Field(description="sizes of the dimensions; -1 where one is the caller's", examples=[[10, 32]])
 
 
 class Instances(BaseModel):
     """What runs the model in one worker."""
 
-    name: str
-    kind: Literal["KIND_CPU"]
-    count: int = Field(description="runs in threads at once")
+    name: Name
+    kind: Literal["KIND_CPU"] = Field(description="where it runs", examples=["KIND_CPU"])
+    count: int = Field(description="runs in threads at once", examples=[1])
 
 
 class DynamicBatching(BaseModel):
     """How requests meet in runs."""
 
-    preferred_batch_size: list[int] = Field(description="rows in one run at most; a request with more has several runs")
-    max_queue_delay_microseconds: int
+    preferred_batch_size: list[int] = Field(
+        description="rows in one run at most; a request with more has several runs", examples=[[32]]
+    )
+    max_queue_delay_microseconds: int = Field(
+        description="longest time that the first input of a run waits for others", examples=[0]
+    )
 
 
 class ModelConfiguration(BaseModel):
     """A model as Triton's configuration describes one."""
 
-    name: str
-    platform: Literal["onnxruntime_onnx"]
-    backend: Literal["onnxruntime"]
-    default_model_filename: str
-    version_policy: dict[str, Any]
-    max_batch_size: int = Field(description="rows in one request at most")
-    input: list[ConfigurationTensor]
-    output: list[ConfigurationTensor]
-    instance_group: list[Instances]
-    dynamic_batching: DynamicBatching
+    name: Name
+    platform: Literal["onnxruntime_onnx"] = Field(description="what kind of file it is", examples=["onnxruntime_onnx"])
+    backend: Literal["onnxruntime"] = Field(description="what runs it", examples=["onnxruntime"])
+    default_model_filename: str = Field(description="the file in each version's folder", examples=["model.onnx"])
+    version_policy: dict[str, Any] = Field(
+        description="which versions are served", examples=[{"specific": {"versions": [1]}}]
+    )
+    max_batch_size: int = Field(description="rows in one request at most", examples=[256])
+    input: list[ConfigurationTensor] = Field(description="what it takes")
+    output: list[ConfigurationTensor] = Field(description="what it gives")
+    instance_group: list[Instances] = Field(description="what runs it")
+    dynamic_batching: DynamicBatching = Field(description="how requests meet in runs")
 
 
 class Duration(BaseModel):
     """How often, and how long in all."""
 
-    count: int
-    ns: int = Field(description="nanoseconds")
+    count: int = Field(description="how often", examples=[1000])
+    ns: int = Field(description="nanoseconds", examples=[74000000])
 
 
 class InferenceStatistics(BaseModel):
@@ -162,66 +177,16 @@ class InferenceStatistics(BaseModel):
 class VersionStatistics(BaseModel):
     """What all workers have counted of a version."""
 
-    name: str
-    version: str
-    last_inference: int = Field(description="milliseconds since 1970; 0: none yet")
-    inference_count: int = Field(description="rows that ran")
-    execution_count: int = Field(description="runs")
-    inference_stats: InferenceStatistics
-    batch_stats: list[Any] = Field(description="empty: times are not kept by batch size")
+    name: Name
+    version: Version
+    last_inference: int = Field(description="milliseconds since 1970; 0: none yet", examples=[1767225600000])
+    inference_count: int = Field(description="rows that ran", examples=[4000])
+    execution_count: int = Field(description="runs", examples=[1000])
+    inference_stats: InferenceStatistics = Field(description="where the time went")
+    batch_stats: list[Any] = Field(description="empty: times are not kept by batch size", examples=[[]])
 
 
 class StatisticsAnswer(BaseModel):
     """Statistics of one version or of several."""
 
-    model_stats: list[VersionStatistics]
-
-
-_STRING: dict[str, Any] = {"type": ["string", "null"]}
-_SIZE: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": LARGEST_SIZE}
-_NAME = {"type": "string"}
-
-
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _parameters(**known: dict[str, Any]) -> dict[str, Any]:
-    others = "shared memory and classification are refused, what else there is ignored"
-    return {"type": ["object", "null"], "description": others, "properties": known}
-
-
-REQUEST_INPUT = _object(
-    {
-        "name": _NAME,
-        "shape": {"type": "array", "items": _SIZE, "description": "of all rows"},
-        "datatype": {"enum": list(DATATYPES)},
-        "parameters": _parameters(
-            binary_data_size={"anyOf": [_SIZE, {"type": "null"}], "description": "bytes after the JSON"}
-        ),
-        "data": {"type": ["array", "null"], "items": {}, "description": "nested as the shape says, or flat"},
-    },
-    ["name", "shape", "datatype"],
-)
-REQUEST_OUTPUT = _object(
-    {"name": _NAME, "parameters": _parameters(binary_data={"type": ["boolean", "null"]})}, ["name"]
-)
-REQUEST: dict[str, Any] = _object(
-    {
-        "id": {**_STRING, "description": "comes back in the answer"},
-        "model_name": {**_STRING, "description": "the path's, where it is said at all"},
-        "model_version": {**_STRING, "description": "the path's, where it is said at all"},
-        "parameters": _parameters(
-            timeout={**_SIZE, "description": "microseconds in which the answer is wanted; 0: as long as others have"},
-            attention={"type": "boolean", "description": "false leaves out attention and contributions"},
-            binary_data_output={"type": "boolean", "description": "outputs in binary that do not say otherwise"},
-        ),
-        "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": REQUEST_INPUT},
-        "outputs": {
-            "type": ["array", "null"],
-            "items": REQUEST_OUTPUT,
-            "description": "those that are wanted, in their order; without, every one",
-        },
-    },
-    ["inputs"],
-)
+    model_stats: list[VersionStatistics] = Field(description="one entry a version")

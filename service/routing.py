@@ -24,6 +24,7 @@ from service.timing import Timing
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
+NOT_MODIFIED = 304
 
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
@@ -40,6 +41,7 @@ class Content(NamedTuple):
     body: bytes
     media_type: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 200
 
 
 # Writes an answer once it is known; how long that takes is measured.
@@ -165,12 +167,14 @@ class LeanRoute(APIRoute):
 async def _send(send: Send, answer: Document | Content | Write, received: Received | None = None) -> None:
     started = time.perf_counter()
     content = answer if isinstance(answer, Content) else answer() if callable(answer) else _json(answer)
-    headers = [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(content.body))]
-    headers += content.headers
+    headers = [(b"content-type", content.media_type.encode()), *content.headers]
+    if content.status != NOT_MODIFIED:
+        # There it would be the length of what is not sent.
+        headers.append((b"content-length", b"%d" % len(content.body)))
     if received is not None:
         headers.append((b"server-timing", received.timing.server_timing()))
     seconds = time.perf_counter() - started
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": content.status, "headers": headers})
     await send({"type": "http.response.body", "body": content.body})
     if received is not None and received.exchange.model is not None:
         received.exchange.model.decoded(received.timing.decode)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,14 @@ from tests.service.patience import PATIENCE_SECONDS
 ROOT = Path(__file__).parents[2]
 
 
-@contextmanager
-def process(repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+def process(repository: Path, **settings: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """The service on a free port, ended with the block."""
+    return process_in(ROOT, repository, **settings)
+
+
+@contextmanager
+def process_in(root: Path, repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """The same, with the code of another folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HEED_")}
     environment |= {
         "HEED_MODEL_REPOSITORY": str(repository),
@@ -29,7 +34,7 @@ def process(repository: Path, **settings: str) -> Iterator[subprocess.Popen[str]
     }
     with subprocess.Popen(
         [sys.executable, "-m", "service"],
-        cwd=ROOT,
+        cwd=root,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -79,8 +79,8 @@ def test_headers_of_a_request_with_a_body_are_told() -> None:
     path = describe(application(NO_KEYS))["paths"]["/locked/{name}"]
 
     assert [one["name"] for one in path["post"]["parameters"]] == ["name", "X-Request-Timeout-Ms", "X-Request-ID"]
-    assert path["post"]["parameters"][1]["schema"] == {"type": "integer", "minimum": 1}
-    assert path["post"]["parameters"][2]["schema"] == {"type": "string"}
+    assert path["post"]["parameters"][1]["schema"] == {"type": "integer", "minimum": 1, "examples": [250]}
+    assert path["post"]["parameters"][2]["schema"]["type"] == "string"
     assert not any(one["required"] for one in path["post"]["parameters"][1:])
     assert headers(path["get"]) == []
 

@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from tests.service.held import held
 from tests.service.patience import PATIENCE_SECONDS, wait_until
 from tests.service.processes import finished, greeting, patience, port_of, process
-from tests.service.wire import BODY, HEAD, answer_on, asked, begin_request, connected, until_closed
+from tests.service.wire import BODY, HEAD, answer_on, asked, connected, until_closed
 
 CLIENTS = 12
 
@@ -31,25 +33,40 @@ def wait_until_refused(port: int) -> None:
     raise AssertionError("connections are still taken in")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_new_connections_are_refused_while_a_request_runs(
-    repository: Path, workers: str, number: signal.Signals
-) -> None:
-    """The running request is answered, a new connection is refused and does not hang, the process ends with 0."""
-    with process(repository, HEED_WORKERS=workers) as started:
-        port = port_of(greeting(started))
-        with connected(port) as running:
+@dataclass(frozen=True)
+class Stopped:
+    """What those were told who were connected when the signal came, and the status of the process."""
+
+    running: bytes
+    silent: bytes
+    probe: tuple[tuple[int, bytes], tuple[int, bytes]]
+    status: int
+
+
+STOPS = list(product(["1", "2"], [signal.SIGTERM, signal.SIGINT]))
+
+
+@pytest.fixture(scope="module", params=STOPS, ids=lambda stop: f"{stop[0]}-{stop[1].name}")
+def stopped(request: pytest.FixtureRequest, one_model: Path) -> Stopped:
+    """A service of so many workers stops while one body is on its way, one connection is silent, and one asks whether
+    it is ready, before and after; new connections are tried until one is refused.
+    """
+    workers, number = request.param
+    with process(one_model, HEED_WORKERS=workers) as started:
+        port = port_of(greeting(started, 1))
+        with connected(port) as running, connected(port) as silent, connected(port) as probe:
             running.sendall(HEAD + BODY[:20])
+            before = ready(probe)
             assert b"200" in answered_once(port)
             started.send_signal(number)
+            silent.sendall(HEAD + BODY)
+            while (told := ready(probe))[0] == 200:
+                pass
             wait_until_refused(port)
             running.sendall(BODY[20:])
-            answer = until_closed(running)
+            answers = until_closed(running), until_closed(silent)
         status, _, _ = finished(started)
-
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert status == 0
+    return Stopped(*answers, (before, told), status)
 
 
 def answered_once(port: int) -> bytes:
@@ -59,20 +76,35 @@ def answered_once(port: int) -> bytes:
         return until_closed(connection)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_request_of_a_connection_that_was_silent_is_answered(repository: Path, workers: str) -> None:
-    """Taken in before the signal, sent at once after it: on its way, answered, and closed."""
-    with process(repository, HEED_WORKERS=workers) as started:
-        port = port_of(greeting(started))
-        with connected(port) as silent:
-            answered_once(port)
-            started.send_signal(signal.SIGTERM)
-            silent.sendall(HEAD + BODY)
-            answer = until_closed(silent)
-        status, _, _ = finished(started)
+def ready(connection: socket.socket) -> tuple[int, bytes]:
+    """What is said on this connection."""
+    connection.sendall(asked("/v2/health/ready"))
+    return answer_on(connection)
 
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert status == 0
+
+def test_new_connections_are_refused_while_a_request_runs(stopped: Stopped) -> None:
+    """A request whose body is still on its way when the signal comes is answered; meanwhile a new connection is refused
+    and does not hang; the process ends with 0.
+    """
+    assert stopped.running.startswith(b"HTTP/1.1 200 OK")
+    assert b'"prediction"' in stopped.running
+    assert stopped.status == 0
+
+
+def test_request_of_a_connection_that_was_silent_is_answered(stopped: Stopped) -> None:
+    """Taken in before the signal, sent at once after it: on its way, answered, and closed."""
+    assert stopped.silent.startswith(b"HTTP/1.1 200 OK")
+    assert stopped.status == 0
+
+
+def test_stopping_server_says_so_to_who_asks_whether_it_is_ready(stopped: Stopped) -> None:
+    """On a connection that was there before; who sends a body meanwhile is answered, and the process ends."""
+    before, told = stopped.probe
+
+    assert before[0] == 200
+    assert (told[0], json.loads(told[1])["type"]) == (503, "urn:heed:problem:draining")
+    assert stopped.running.startswith(b"HTTP/1.1 200 ")
+    assert stopped.status == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -137,33 +169,3 @@ def test_who_waits_when_the_server_stops_is_answered(one_model: Path) -> None:
         answers = [until_closed(connection) for connection in connections]
 
     assert [answer[:13] for answer in answers] == [b"HTTP/1.1 200 "] * 3
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_stopping_server_says_so_to_who_asks_whether_it_is_ready(one_model: Path, workers: str) -> None:
-    """On a connection that was there before; who sends a body meanwhile is answered, and the process ends."""
-    with process(one_model, HEED_WORKERS=workers) as started:
-        port = port_of(greeting(started, 1))
-        with (
-            connected(port) as probe,
-            connected(port) as sending,
-        ):
-            before = ready(probe)
-            begin_request(sending, len(BODY))
-            started.send_signal(signal.SIGTERM)
-            while (told := ready(probe))[0] == 200:
-                pass
-            sending.sendall(BODY)
-            answer = until_closed(sending)
-        status, _, _ = finished(started)
-
-    assert before[0] == 200
-    assert (told[0], json.loads(told[1])["type"]) == (503, "urn:heed:problem:draining")
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert status == 0
-
-
-def ready(connection: socket.socket) -> tuple[int, bytes]:
-    """What is said on this connection."""
-    connection.sendall(asked("/v2/health/ready"))
-    return answer_on(connection)

@@ -70,6 +70,11 @@ GOOD = [
     Asked("GET", "/v2/health/ready"),
     Asked("GET", "/openapi.json"),
     Asked("GET", "/metrics"),
+    Asked("GET", "/"),
+    Asked("GET", "/?model=timeseries"),
+    Asked("GET", "/docs"),
+    Asked("GET", "/redoc"),
+    Asked("GET", "/web/docs.js", b"", ((b"accept-encoding", b"gzip"),)),
 ]
 
 
@@ -116,6 +121,8 @@ REFUSED = [
     (404, "unknown-version", Asked("POST", "/predict/timeseries?version=7", ONE)),
     (404, "unknown-model", Asked("GET", "/models/nope")),
     (404, "no-samples", Asked("GET", "/models/crop/samples")),
+    (404, "not-found", Asked("GET", "/web/nope.js")),
+    (405, "method-not-allowed", Asked("POST", "/")),
     (405, "method-not-allowed", Asked("GET", "/predict/timeseries")),
     (405, "method-not-allowed", Asked("HEAD", "/predict/image/batch")),
     (405, "method-not-allowed", Asked("OPTIONS", "/models")),
@@ -123,6 +130,7 @@ REFUSED = [
     (405, "method-not-allowed", Asked("POST", "/metrics")),
     (406, "not-acceptable", Asked("POST", "/predict/timeseries", ONE, (OPENED, JSON, (b"accept", b"text/html")))),
     (406, "not-acceptable", Asked("GET", "/v2/health/live", b"", ((b"accept", b"image/png"),))),
+    (406, "not-acceptable", Asked("GET", "/", b"", ((b"accept", b"application/json"),))),
     (406, "not-acceptable", Asked("GET", "/metrics", b"", (OPENED, (b"accept", b"application/json")))),
     (413, "too-large", Asked("POST", "/predict/timeseries", bytes(20_001))),
     (413, "too-large", Asked("POST", "/predict/image", b"", (OPENED, (b"content-length", b"9" * 30)))),
@@ -147,7 +155,7 @@ def test_refusals_are_told_alike(both: Both, status: int, word: str, asked: Aske
 
 @pytest.mark.parametrize(
     "target",
-    ["", "/", "/nope", "//models", "/models/", "/Models", "/predict", "/predict/timeseries/", "/heed/models",
+    ["", "/web/", "/nope", "//models", "/models/", "/Models", "/predict", "/predict/timeseries/", "/heed/models",
      "/models/a/b", "/v2/models", "/v2/models/", "/v2/models//infer", "/v2/models/a/infer/", "/v2/models/a/b",
      "/v2/models/a/versions", "/v2/models/a/versions/", "/v2/models/a/versions//infer", "/v2/models/a/versions/1/b",
      "/v2/models/a%2Fversions/1/x", "/v3/models/a", "/v2/a", "/%00", "/%2Fmodels",

@@ -115,7 +115,7 @@ def can_be_asked_wrongly(operation: dict[str, Any]) -> bool:
 def ask_at_random(client: Client, operation: Any, mode: GenerationMode) -> None:
     """Requests that schemathesis makes for one operation."""
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(mode))
     def ask(case: Any) -> None:
         made = case.as_transport_kwargs(base_url="http://heed")

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.service.patience import PATIENCE_SECONDS
 from tests.service.processes import ROOT, greeting, logged, port_of, process
 
 ROOTED = {"HEED_ROOT_PATH": "/heed"}
+PROXIES = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
@@ -42,16 +44,29 @@ def checked(port: int, settings: dict[str, str]) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("is_tls", [False, True])
-@pytest.mark.parametrize("rooted", [{}, ROOTED])
+@pytest.fixture(scope="module")
+def plain_port(repository: Path) -> Iterator[int]:
+    """Of a service that speaks HTTP."""
+    with process(repository, HEED_HOST="0.0.0.0") as started:
+        yield port_of(greeting(started))
+
+
+def test_service_that_speaks_http_is_healthy(plain_port: int) -> None:
+    """Though a proxy is set for everything else."""
+    result = checked(plain_port, PROXIES)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("is_tls", "rooted"), [(True, {}), (False, ROOTED), (True, ROOTED)])
 def test_service_that_is_ready_is_healthy(
     repository: Path, tls: dict[str, str], is_tls: bool, rooted: dict[str, str]
 ) -> None:
-    """Over HTTP and HTTPS, under a root path too, though a proxy is set for everything else."""
+    """Over HTTPS too, and under a root path, though a proxy is set for everything else."""
     settings = {**rooted, **(tls if is_tls else {})}
     with process(repository, HEED_HOST="0.0.0.0", **settings) as started:
         port = port_of(greeting(started))
-        result = checked(port, {**settings, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"})
+        result = checked(port, settings | PROXIES)
 
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
@@ -76,10 +91,9 @@ def test_nobody_there_is_not_healthy(free_port: int) -> None:
     assert (result.returncode, result.stderr) == (1, "no answer: ConnectionRefusedError(111, 'Connection refused')\n")
 
 
-def test_other_protocol_is_not_healthy(repository: Path, tls: dict[str, str]) -> None:
+def test_other_protocol_is_not_healthy(plain_port: int, tls: dict[str, str]) -> None:
     """A service that speaks HTTP where HTTPS was asked for."""
-    with process(repository) as started:
-        result = checked(port_of(greeting(started)), tls)
+    result = checked(plain_port, tls)
 
     assert result.returncode == 1
     assert result.stderr.startswith("no answer: SSLError")

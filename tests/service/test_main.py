@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.service.picture_files import noise, saved
 from tests.service.processes import ROOT, finished, greeting, logged, port_of, process
-from tests.service.wire import BODY, begin_request, connected, exchanged, get, until_closed
+from tests.service.wire import begin_request, connected, exchanged, get
 
 
 @pytest.fixture(scope="module")
@@ -80,25 +80,6 @@ def test_greeting_lines_work_when_pasted(server: tuple[int, list[str]], tmp_path
 def saved_png() -> bytes:
     """A small picture file."""
     return saved(Image.fromarray(noise(20, 20)))
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_running_request_is_answered_after_sigterm(repository: Path, workers: int) -> None:
-    """A request whose body is still on its way when the signal comes gets its answer."""
-    with process(repository, HEED_WORKERS=str(workers)) as started:
-        port = port_of(greeting(started))
-        with connected(port) as connection:
-            begin_request(connection, len(BODY))
-            connection.sendall(BODY[:20])
-            started.send_signal(signal.SIGTERM)
-            logged(started, "Shutting down", workers)
-            connection.sendall(BODY[20:])
-            answer = until_closed(connection)
-        status, _, _ = finished(started)
-
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert b'"prediction"' in answer
-    assert status == 0
 
 
 def test_request_that_never_ends_does_not_hold_the_server(repository: Path) -> None:

@@ -1,7 +1,10 @@
 """Memory of a worker process: bounded whatever is sent, and given back. compose.yaml's limit rests on these figures."""
 
 import http.client
+import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ from PIL import Image
 
 from tests.service.patience import PATIENCE_SECONDS
 from tests.service.picture_files import saved
-from tests.service.processes import greeting, port_of, process
+from tests.service.processes import greeting, kill, port_of, process
+
+LIMITS = {"HEED_MAX_IMAGE_PIXELS": "12000000", "HEED_MAX_BODY_BYTES": str(2**24)}
 
 
 def test_memory_of_large_pictures_is_bounded_and_given_back(repository: Path) -> None:
@@ -29,6 +34,19 @@ def test_memory_of_large_pictures_is_bounded_and_given_back(repository: Path) ->
     assert after - before < 40
 
 
+@pytest.fixture(scope="module")
+def fresh(repository: Path) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
+    """A service for each measure, that has answered nobody before. The next two start meanwhile."""
+    with ExitStack() as ended:
+        ahead = [ended.enter_context(process(repository, **LIMITS)) for _ in range(2)]
+
+        def taken() -> "subprocess.Popen[str]":
+            ahead.append(ended.enter_context(process(repository, **LIMITS)))
+            return ahead.pop(0)
+
+        yield taken
+
+
 @pytest.mark.parametrize(
     ("mode", "kind", "options", "bytes_a_pixel"),
     [
@@ -42,20 +60,27 @@ def test_memory_of_large_pictures_is_bounded_and_given_back(repository: Path) ->
     ],
 )
 def test_memory_of_every_mode_is_what_it_must_be(
-    repository: Path, mode: str, kind: str, options: dict[str, Any], bytes_a_pixel: int
+    fresh: Callable[[], "subprocess.Popen[str]"], mode: str, kind: str, options: dict[str, Any], bytes_a_pixel: int
 ) -> None:
     """At the pixel limit: the picture as Pillow holds it, once more in eight bits, and little beside them. WebP's own
     decoder holds three more. The container's memory limit rests on these figures.
     """
     picture = saved(Image.new(mode, (4000, 3000)), kind, **options)
-    with process(repository, HEED_MAX_IMAGE_PIXELS="12000000") as started:
-        port = port_of(greeting(started))
-        before = resident_megabytes(started.pid, "VmRSS")
-        status = post(port, "/predict/image", picture)
-        highest = resident_megabytes(started.pid, "VmHWM")
+
+    status, added = memory_of(fresh(), "/predict/image", picture, "image/png")
 
     assert status == 200
-    assert highest - before < 12 * bytes_a_pixel + 30
+    assert added < 12 * bytes_a_pixel + 30
+
+
+def memory_of(started: "subprocess.Popen[str]", path: str, content: bytes, media_type: str) -> tuple[int, int]:
+    """The status of the service's first answer, and the megabytes that it needed at most for it. The service ends."""
+    port = port_of(greeting(started))
+    before = resident_megabytes(started.pid, "VmRSS")
+    status = post(port, path, content, media_type)
+    highest = resident_megabytes(started.pid, "VmHWM")
+    kill(started)
+    return status, highest - before
 
 
 def resident_megabytes(process_id: int, which: str) -> int:
@@ -84,14 +109,13 @@ def post(port: int, path: str, content: bytes, media_type: str = "image/png") ->
     ],
 )
 @pytest.mark.parametrize("lists", [5_500_000, 430_000])
-def test_memory_of_hostile_json_is_bounded(repository: Path, path: str, form: bytes, lists: int) -> None:
+def test_memory_of_hostile_json_is_bounded(
+    fresh: Callable[[], "subprocess.Popen[str]"], path: str, form: bytes, lists: int
+) -> None:
     """Empty lists cost a parser a hundred times their bytes: many are counted and not parsed, fewer are held."""
     content = form % (b"[]," * lists)[:-1]
-    with process(repository, HEED_MAX_BODY_BYTES=str(2**24)) as started:
-        port = port_of(greeting(started))
-        before = resident_megabytes(started.pid, "VmRSS")
-        status = post(port, path, content, "application/json")
-        highest = resident_megabytes(started.pid, "VmHWM")
+
+    status, added = memory_of(fresh(), path, content, "application/json")
 
     assert status == 422
-    assert highest - before < 130
+    assert added < 130

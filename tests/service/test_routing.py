@@ -29,6 +29,10 @@ def test_all_documented_routes_are_lean(client: Client) -> None:
     ends = ("", "/ready", "/infer", "/config", "/stats")
 
     assert paths == {
+        "/",
+        "/docs",
+        "/redoc",
+        "/web/{file}",
         "/predict/timeseries",
         "/predict/timeseries/batch",
         "/predict/image",
@@ -82,7 +86,7 @@ def test_head_is_answered_where_get_is(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/predict", "/predict/timeseries/", "/models/", "/docs", "/%00", "/models/a/b/c"]
+    "path", ["/nope", "/predict", "/predict/timeseries/", "/models/", "/docs/", "/web", "/%00", "/models/a/b/c"]
 )
 def test_unknown_paths_are_problems(client: Client, path: str) -> None:
     """404 in the same form, and no redirect."""

@@ -6,6 +6,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from pydantic import ValidationError
 
+from service.settings import Settings, complaints
 from tests.service.patience import PATIENCE_SECONDS
 from tests.service.processes import finished, greeting, port_of, process
 
@@ -56,27 +59,30 @@ def test_https_is_answered(repository: Path, pair: dict[str, str], workers: str)
     assert "Traceback" not in err
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the lines are for curl, and there is none here")
-def test_greeting_line_works_when_pasted(repository: Path, pair: dict[str, str]) -> None:
-    """Though the certificate is not one that curl trusts."""
+@pytest.fixture(scope="module")
+def lines(repository: Path, pair: dict[str, str]) -> Iterator[list[str]]:
+    """The greeting of a service for the tests that only ask."""
     with process(repository, HEED_HOST="localhost", **pair) as started:
-        line = greeting(started)[1]
-        answered = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+        yield greeting(started)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the lines are for curl, and there is none here")
+def test_greeting_line_works_when_pasted(lines: list[str]) -> None:
+    """Though the certificate is not one that curl trusts."""
+    answered = subprocess.run(lines[1], shell=True, capture_output=True, text=True, check=True)
 
     assert '"prediction"' in answered.stdout
 
 
-def test_http_is_not_answered(repository: Path, pair: dict[str, str]) -> None:
+def test_http_is_not_answered(lines: list[str]) -> None:
     """Nothing is told in the clear; who speaks TLS is still answered afterwards."""
-    with process(repository, HEED_HOST="localhost", **pair) as started:
-        port = port_of(greeting(started))
-        plain = http.client.HTTPConnection("localhost", port, timeout=PATIENCE_SECONDS)
-        plain.request("GET", "/v2/health/ready")
-        with pytest.raises((http.client.BadStatusLine, ConnectionError)):
-            plain.getresponse()
-        plain.close()
+    plain = http.client.HTTPConnection("localhost", port_of(lines), timeout=PATIENCE_SECONDS)
+    plain.request("GET", "/v2/health/ready")
+    with pytest.raises((http.client.BadStatusLine, ConnectionError)):
+        plain.getresponse()
+    plain.close()
 
-        assert ready(port) == (200, b'{"ready":true}')
+    assert ready(port_of(lines)) == (200, b'{"ready":true}')
 
 
 def ready(port: int) -> tuple[int, bytes]:
@@ -110,22 +116,45 @@ def encrypted(key: bytes) -> bytes:
         ({"HEED_TLS_KEY": "ENCRYPTED"}, "HEED_TLS_KEY: the key is encrypted, one without a password is expected"),
     ],
 )
-def test_wrong_pair_stops_the_start(
-    tmp_path: Path, pair: dict[str, str], wrong: dict[str, str | None], complaint: str
+def test_wrong_pair_is_named(
+    pair: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, str | None],
+    complaint: str,
 ) -> None:
+    """In one line, which begins with the setting."""
+    monkeypatch.setenv("HEED_MODEL_REPOSITORY", str(tmp_path))
+    for name, value in changed(pair, wrong, tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    (line,) = complaints(raised.value)
+    assert line.startswith(complaint)
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("key", [None, "ENCRYPTED"])
+def test_wrong_pair_stops_the_start(pair: dict[str, str], tmp_path: Path, key: str | None) -> None:
     """Status 2 and one line that names the setting; nobody is asked for a password."""
-    AUTHORITY.issue_cert("localhost").private_key_pem.write_to_path(tmp_path / "other.pem")
-    (tmp_path / "encrypted.pem").write_bytes(encrypted(Path(pair["HEED_TLS_KEY"]).read_bytes()))
-    files = {
-        "KEY": pair["HEED_TLS_KEY"],
-        "CERTIFICATE": pair["HEED_TLS_CERTIFICATE"],
-        "OTHER": str(tmp_path / "other.pem"),
-        "ENCRYPTED": str(tmp_path / "encrypted.pem"),
-    }
-    settings = {name: files.get(value, value) for name, value in {**pair, **wrong}.items() if value is not None}
-    with process(tmp_path, **settings) as started:
+    with process(tmp_path, **changed(pair, {"HEED_TLS_KEY": key}, tmp_path)) as started:
         status, out, err = finished(started)
 
     assert (status, out) == (2, "")
-    assert err.startswith(complaint)
+    assert err.startswith("HEED_TLS_KEY: ")
     assert err.count("\n") == 1
+
+
+def changed(pair: dict[str, str], wrong: dict[str, str | None], folder: Path) -> dict[str, str]:
+    """The pair's settings with some of them wrong: None, a path, or which file stands in its place."""
+    AUTHORITY.issue_cert("localhost").private_key_pem.write_to_path(folder / "other.pem")
+    (folder / "encrypted.pem").write_bytes(encrypted(Path(pair["HEED_TLS_KEY"]).read_bytes()))
+    files = {
+        "KEY": pair["HEED_TLS_KEY"],
+        "CERTIFICATE": pair["HEED_TLS_CERTIFICATE"],
+        "OTHER": str(folder / "other.pem"),
+        "ENCRYPTED": str(folder / "encrypted.pem"),
+    }
+    return {name: files.get(value, value) for name, value in {**pair, **wrong}.items() if value is not None}
