@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from export import pipeline
-from tests.export.quick import ROOT, quick_image
+from tests.export.quick import ROOT
 from tests.service.processes import greeting, port_of, process
 
 # The two sample sequences of the text, and what they are: their labels.
@@ -51,11 +51,13 @@ TEXT_SAMPLES = [
 
 
 @pytest.fixture(scope="module")
-def address(published_series: Path) -> Iterator[tuple[int, list[str], Path]]:
+def address(
+    published_series: Path, published_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, list[str], Path]]:
     """A service on what the export has published: its port, its greeting and its repository."""
-    repository = published_series.parent.parent
-    if not (repository / "image").exists():
-        pipeline.export(quick_image(), repository, "image", "cpu")
+    repository = tmp_path_factory.mktemp("published")
+    for version in (published_series, published_image):
+        shutil.copytree(version, repository / version.parent.name / version.name)
     with process(repository) as started:
         lines = greeting(started)
         yield port_of(lines), lines, repository

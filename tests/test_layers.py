@@ -32,7 +32,7 @@ RULES = {
 ONLY = {
     "onnxruntime": {"service/session.py"},
     "PIL": {"service/picture.py"},
-    "prometheus_client": {"service/metrics.py"},
+    "prometheus_client": {"service/series.py"},
 }
 
 

@@ -1,6 +1,7 @@
 """A file that is not what it should be is found out, and the message says by what."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ from export.errors import CheckError
 from export.recipes import Recipe
 from models.attention_lstm import AttentionLSTMSizes
 from models.contract import METADATA_KEY, Contract, ContractError
-from models.se_cnn import SECNNSizes
+from models.se_cnn import GATES, SECNNSizes
 from tests.export.quick import quick_image, quick_series
 
 
 class Written:
-    """A network and its file."""
+    """A network and, once it is written, its file."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         lightning.seed_everything(1, verbose=False)
@@ -40,6 +41,9 @@ class Written:
         self.inputs = recipe.data.held_out().inputs
         self.path = folder / "model.onnx"
         self.contract = contract_of(recipe, "none", {})
+
+    def write(self) -> None:
+        """In a process of its own, as always."""
         onnx_file.write(self.network, self.contract, self.inputs[0], self.path)
 
     def changed(self, path: Path, **members: object) -> Path:
@@ -52,19 +56,29 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """An untrained attention-LSTM of other than the default sizes."""
-    recipe = quick_series()
-    data = replace(recipe.data, time_steps=7, features=3)  # type: ignore[type-var]
-    recipe = replace(recipe, data=data, sizes=AttentionLSTMSizes(time_steps=7, features=3))
-    return Written(recipe, tmp_path_factory.mktemp("series"))
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
+    """An untrained network of each kind. Each spends seconds on the exporter's start: all write at once."""
+    series = quick_series()
+    data = replace(series.data, time_steps=7, features=3)  # type: ignore[type-var]
+    recipes = {"series": replace(series, data=data, sizes=AttentionLSTMSizes(time_steps=7, features=3))}
+    for gate in GATES:
+        recipes[gate] = replace(quick_image(), sizes=SECNNSizes(gate=gate))
+    networks = {name: Written(recipe, tmp_path_factory.mktemp(name)) for name, recipe in recipes.items()}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Written.write, networks.values()))
+    return networks
 
 
-@pytest.fixture(scope="module", params=["hard_sigmoid", "hard_swish"])
-def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """An untrained SE-CNN with either gate."""
-    recipe = replace(quick_image(), sizes=SECNNSizes(gate=request.param))
-    return Written(recipe, tmp_path_factory.mktemp("pictures"))
+@pytest.fixture
+def series(written: dict[str, Written]) -> Written:
+    """An attention-LSTM of other than the default sizes."""
+    return written["series"]
+
+
+@pytest.fixture(params=GATES)
+def pictures(written: dict[str, Written], request: pytest.FixtureRequest) -> Written:
+    """An SE-CNN with either gate."""
+    return written[request.param]
 
 
 def _run(path: Path, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,14 +11,16 @@ import onnx
 import orjson
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from export import pipeline
+from export.__main__ import app
 from export.errors import AccuracyError
 from export.fingerprint import fingerprint_of, is_published
 from export.publishing import is_whole
 from export.recipes import timeseries
 from models.contract import read_contract
-from tests.export.quick import ROOT, quick_image, quick_series, run_export
+from tests.export.quick import PLAIN, QUICK_EXPORT, ROOT, quick_series, run_export
 
 
 def test_the_texts_task_comes_out_as_the_text_has_it(published_series: Path) -> None:
@@ -128,113 +129,57 @@ def test_below_the_floor_nothing_is_published(tmp_path: Path) -> None:
     assert list((tmp_path / "timeseries").iterdir()) == []
 
 
-def test_a_weight_that_settles_elsewhere_is_said_and_published(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """After nine batches the weight is not at the known column yet: a line, a figure, and a version."""
-    recipe = replace(timeseries(samples=640), accuracy_floor=0.0)
-
-    version = pipeline.export(recipe, tmp_path, "timeseries", "cpu")
-
-    figures = orjson.loads((version / "report" / "figures.json").read_bytes())
-    assert figures["largest_mean_weight_at"] != 2
-    assert (
-        f"the largest mean weight is at step {figures['largest_mean_weight_at']}, not at step 2"
-        in capsys.readouterr().out
-    )
-
-
-def test_an_image_model_is_published_with_both_gates_compared(tmp_path: Path) -> None:
+def test_an_image_model_is_published_with_both_gates_compared(published_image: Path) -> None:
     """`--compare-gates` trains the other gate beside it; the chosen one is published."""
-    version = pipeline.export(quick_image(), tmp_path, "image", "cpu", compare_gates=True)
-
-    figures = orjson.loads((version / "report" / "figures.json").read_bytes())
+    figures = orjson.loads((published_image / "report" / "figures.json").read_bytes())
     assert set(figures["gates"]) == {"gates_2", "gates_3", "gates_4", "gates_5"}
     assert set(figures["other_gates"]) == {"hard_swish"}
     assert figures["gates"]["gates_2"]["lowest"] >= 0
     assert figures["other_gates"]["hard_swish"]["gates"]["gates_2"]["lowest"] >= -0.375
     assert 0 <= figures["largest_contribution_in_box"] <= 1
     assert figures["random_cell_in_box"] == pytest.approx(0.16, abs=0.03)
-    assert (version / "report" / "contribution_maps.png").is_file()
-    contract = read_contract({e.key: e.value for e in onnx.load(version / "model.onnx").metadata_props})
+    assert (published_image / "report" / "contribution_maps.png").is_file()
+    contract = read_contract({e.key: e.value for e in onnx.load(published_image / "model.onnx").metadata_props})
     assert contract.attention[0].range == (0, 1)
     assert contract.input.fit == "pad"
-    assert not list((tmp_path / ".runs").iterdir())
+    assert not list((published_image.parent.parent / ".runs").iterdir())
 
 
-QUICK_EXPORT = (
-    "import sys, pathlib\n"
-    "from export import pipeline\n"
-    "from tests.export.quick import quick_series\n"
-    "if __name__ == '__main__':\n"
-    "    pipeline.export(quick_series(), pathlib.Path(sys.argv[1]), 'timeseries', 'cpu')\n"
-)
-
-
-def test_two_exports_of_the_same_at_once_publish_two_whole_versions(tmp_path: Path) -> None:
-    """Neither takes the other's checkpoints, folder or number."""
-    script = tmp_path / "quick_export.py"
+@pytest.fixture(scope="module")
+def exported_twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Two processes export the same at once: the repository, and what each of them told."""
+    folder = tmp_path_factory.mktemp("twice")
+    script, repository = folder / "quick_export.py", folder / "repository"
     script.write_text(QUICK_EXPORT)
-    repository = tmp_path / "repository"
     settings = os.environ | {"PYTHONPATH": str(ROOT)}
     both = [
         subprocess.Popen([sys.executable, str(script), str(repository)], env=settings, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]  # fmt: skip
-
     told = [process.communicate(timeout=120) for process in both]
-
     assert [process.returncode for process in both] == [0, 0], told
+    return repository, [out for out, _ in told]
+
+
+def test_two_exports_of_the_same_at_once_publish_two_whole_versions(exported_twice: tuple[Path, list[str]]) -> None:
+    """Neither takes the other's checkpoints, folder or number."""
+    repository, _ = exported_twice
+
     published = sorted(path.name for path in (repository / "timeseries").iterdir())
     assert published == ["1", "2"]
     assert all(is_whole(repository / "timeseries" / name) for name in published)
     assert list((repository / ".runs").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "moment"),
-    [
-        (signal.SIGINT, "Starting"),
-        (signal.SIGINT, "Training"),
-        (signal.SIGINT, "Writing"),
-        (signal.SIGTERM, "Training"),
-    ],
-)
-def test_interrupted_it_leaves_no_version(tmp_path: Path, number: signal.Signals, moment: str) -> None:
-    """Ctrl-C and SIGTERM while it starts, trains and writes: a line, status 130, no half version, no folder left."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "export", "timeseries", "--repository", str(tmp_path)],
-        cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith(moment))
+def test_a_weight_that_settles_elsewhere_is_said_and_published(exported_twice: tuple[Path, list[str]]) -> None:
+    """After nine batches the weight is not at the known column yet: a line, a figure, and a version."""
+    repository, told = exported_twice
 
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-
-    assert process.returncode == 130, told
-    assert "Interrupted: nothing was published" in told
-    assert "Traceback" not in told
-    assert list(tmp_path.glob("timeseries/*")) == []
-
-
-def test_killed_while_it_writes_it_leaves_no_process(tmp_path: Path) -> None:
-    """SIGKILL reaches the parent alone: the process that writes the file notices and ends."""
-    script = tmp_path / "quick_export.py"
-    script.write_text(QUICK_EXPORT)
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "repository")], env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith("Writing"))
-
-    process.kill()
-
-    # Read to its end: that comes when the last process that inherited the pipe has gone.
-    assert "Published" not in process.communicate(timeout=60)[0]
-    assert list((tmp_path / "repository").glob("timeseries/[0-9]*")) == []
+    figures = orjson.loads((repository / "timeseries" / "1" / "report" / "figures.json").read_bytes())
+    assert figures["largest_mean_weight_at"] != 2
+    line = f"the largest mean weight is at step {figures['largest_mean_weight_at']}, not at step 2"
+    assert all(line in out for out in told)
 
 
 @pytest.mark.parametrize(
@@ -253,17 +198,28 @@ def test_killed_while_it_writes_it_leaves_no_process(tmp_path: Path) -> None:
 )
 def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], told: str) -> None:
     """Status not 0, the option in the message, no stack trace, nothing written."""
-    done = run_export(*arguments, "--repository", tmp_path / "repository")
+    done = CliRunner().invoke(app, [*arguments, "--repository", str(tmp_path / "repository")], env=PLAIN)
 
-    assert done.returncode != 0
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "repository").glob("[a-z]*/[0-9]*"))
 
 
+def test_a_wrong_option_ends_the_process(tmp_path: Path) -> None:
+    """As a user calls it: the status of the command, and no stack trace."""
+    done = run_export("timeseries", "--samples", "10", "--repository", tmp_path / "repository")
+
+    assert done.returncode != 0
+    assert "--samples" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "repository").exists()
+
+
 def test_help_teaches() -> None:
     """Every option of the command is there with a sentence."""
-    told = run_export("timeseries", "--help").stdout + run_export("image", "--help").stdout
+    told = "".join(CliRunner().invoke(app, [task, "--help"], env=PLAIN).stdout for task in ("timeseries", "image"))
 
     for option in ("data", "repository", "seed", "epochs", "device", "samples", "time-steps", "features",
                    "attention-column", "gate", "compare-gates"):  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 
 from export.evaluation import evaluate
 from export.recipes import Recipe
-from export.training import train
+from export.training import Trained, train
 from tests.export.quick import quick_image, quick_series
 
 
@@ -65,18 +65,23 @@ def _fields(recipe: Recipe) -> dict[str, object]:
     return {name: getattr(recipe.data, name) for name in type(recipe.data).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
+    """One epoch, and its run's folder."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return train(quick_image().with_epochs(1), folder, "cpu"), folder
+
+
 @pytest.mark.parametrize("left", [0, 1, 1000, -1])
 def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: int
+    undisturbed: tuple[Trained, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], left: int
 ) -> None:
     """Training begins anew, says so, and ends as it should."""
-    recipe = quick_image().with_epochs(1)
-    expected = _weights(recipe, tmp_path / "whole")
-    broken = tmp_path / "broken" / "last.ckpt"
-    broken.parent.mkdir()
-    broken.write_bytes((tmp_path / "whole" / "last.ckpt").read_bytes()[:left])
+    trained, folder = undisturbed
+    expected = trained.network.state_dict()
+    (tmp_path / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:left])
 
-    weights = _weights(recipe, broken.parent)
+    weights = _weights(quick_image().with_epochs(1), tmp_path)
 
     assert "training begins anew" in capsys.readouterr().out
     assert all(torch.equal(value, expected[name]) for name, value in weights.items())
