@@ -41,6 +41,7 @@ libraries: $(LIBRARIES) ## Write what browsers load: Vega for the page, Swagger 
 test: $(FOR_DEV) libraries ## Run the tests
 	$(BIN)/python -m pytest
 
+# The time of the first test is that of training its models too.
 test-page: $(FOR_DEV) $(FOR_BROWSER) libraries chromium ## Try the page in headless Chromium; pictures of all it shows go to tests/page/screenshots
 	$(BIN)/python -m pytest tests/page --timeout 300
 

@@ -3,6 +3,7 @@
 import { readAddress, writeAddress } from "./address.js";
 import { AnswerPanel, say } from "./answer_panel.js";
 import { AskedForm } from "./asked_form.js";
+import { takeDropped } from "./dropping.js";
 import { described, ModelChoice } from "./model_choice.js";
 import { NumberTables } from "./number_tables.js";
 import { Picture } from "./picture.js";
@@ -10,7 +11,7 @@ import { PictureEditor } from "./picture_editor.js";
 import { Samples } from "./samples.js";
 import { SeriesEditor } from "./series_editor.js";
 import { apiKey, ask, Problem } from "./service.js";
-import { copyText, curlLine } from "./telling.js";
+import { copyText, curlLine, save } from "./telling.js";
 
 const VEGA_LITE = "application/vnd.vegalite.v5+json";
 const EDITORS = { timeseries: SeriesEditor, image: PictureEditor };
@@ -82,8 +83,8 @@ async function askAndShow(signal) {
   const sheet = { width: picture.width, look: look() };
   const started = performance.now();
   const { document: spec, timing } = await ask(`predict/${model.task}${query(sheet)}`, {
-    body: input.file ?? input.json,
-    type: input.file ? input.type : "application/json",
+    body: input.file,
+    type: input.type,
     accept: VEGA_LITE,
     signal,
   });
@@ -165,7 +166,7 @@ async function useModel(name, version, signal) {
 
 /** `state` as an editor gives it; without one, the first sample. */
 async function showInput(state, signal) {
-  const known = samples.all.find(({ body }) => state && state === editor.stateOf(body));
+  const known = sampleOf(state);
   if (!state || known) return showSample(known ?? samples.all[0], signal);
   try {
     await editor.restore(state);
@@ -173,6 +174,22 @@ async function showInput(state, signal) {
     say(part("notice"), "The input in the address cannot be read; another is shown in its place.");
     return showInput("", signal);
   }
+  return showOwn(signal);
+}
+
+const sampleOf = (state) => samples.all.find(({ body }) => state && state === editor.stateOf(body));
+
+/** Another version, or the same one read anew, with the input that is there. */
+async function useVersion(version, signal) {
+  const { input, state } = editor;
+  await useModel(model.name, version, signal);
+  const known = sampleOf(state);
+  if (known) return showSample(known, signal);
+  await editor.adopt(input);
+  return showOwn(signal);
+}
+
+function showOwn(signal) {
   signal.throwIfAborted();
   truth = null;
   samples.mark(-1);
@@ -203,17 +220,10 @@ function goOn() {
 async function comeBack() {
   if (!editor) return start();
   try {
-    if (await choice.read()) choose(useAnew);
+    if (await choice.read()) choose((signal) => (choice.has(model.name) ? useVersion(choice.version, signal) : predict()));
   } catch (error) {
     complain(error);
   }
-}
-
-/** The same model and version with the same input, as far as they are still served. */
-async function useAnew(signal) {
-  const state = editor.state;
-  if (choice.has(model.name)) await useModel(model.name, choice.version, signal);
-  return state ? showInput(state, signal) : predict();
 }
 
 // The address
@@ -260,32 +270,21 @@ part("model").addEventListener("change", () =>
     await showInput("", signal);
   }),
 );
-part("version").addEventListener("change", () =>
-  choose(async (signal) => {
-    const state = editor.state;
-    await useModel(choice.name, choice.version, signal);
-    await showInput(state, signal);
-  }),
-);
+part("version").addEventListener("change", () => choose((signal) => useVersion(choice.version, signal)));
 part("choice").addEventListener("submit", (event) => event.preventDefault());
 part("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   apiKey.value = part("key").value.trim();
   goOn();
 });
+part("save").addEventListener("click", () => save(editor.input));
 for (const button of document.querySelectorAll("[data-copies]")) {
   button.addEventListener("click", async () => say(part("notice"), await copyText(part(button.dataset.copies))));
 }
 addEventListener("hashchange", start);
 addEventListener("focus", comeBack);
 document.addEventListener("visibilitychange", () => document.hidden || comeBack());
-addEventListener("dragover", (event) => event.dataTransfer.types.includes("Files") && event.preventDefault());
-addEventListener("drop", (event) => {
-  const [file] = event.dataTransfer.files;
-  if (!file) return;
-  event.preventDefault();
-  editor?.take(file);
-});
+takeDropped((file) => editor?.take(file));
 addEventListener("paste", (event) => editor?.pasted(event));
 dark.addEventListener("change", () => model && predict());
 new ResizeObserver(() => {

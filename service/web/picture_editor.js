@@ -55,11 +55,11 @@ export class PictureEditor {
     });
   }
 
-  /** { json } where it is short, and { file } unless it was drawn. */
+  /** { json } where it is short, and the file always. */
   get input() {
-    const { blob, base64, name } = this.#file ?? { blob: null, base64: this.#encoded, name: "drawn.png" };
+    const { blob, base64, name } = this.#file ?? { blob: fromBase64(this.#encoded), base64: this.#encoded, name: "drawn.png" };
     const json = base64 === null ? undefined : JSON.stringify({ image: base64 });
-    return { json, file: blob, type: blob?.type || "image/png", name };
+    return { json, file: blob, type: blob.type || "image/png", name };
   }
 
   get state() {
@@ -74,6 +74,11 @@ export class PictureEditor {
 
   async restore(state) {
     await this.#show(fromBase64(state), "picture.png");
+  }
+
+  /** Another editor's `input`. */
+  async adopt({ file, name }) {
+    await this.#show(file, name);
   }
 
   blank() {

@@ -40,7 +40,8 @@ export class SeriesEditor {
   }
 
   get input() {
-    return { json: JSON.stringify({ sequence: this.#rows }), type: "application/json", name: "series.json" };
+    const [json, type] = [JSON.stringify({ sequence: this.#rows }), "application/json"];
+    return { json, file: new Blob([json], { type }), type, name: "series.json" };
   }
 
   get state() {
@@ -54,6 +55,11 @@ export class SeriesEditor {
 
   restore(state) {
     this.#show(readRows(state));
+  }
+
+  /** Another editor's `input`. */
+  adopt({ json }) {
+    this.#show(readRows(json));
   }
 
   blank() {

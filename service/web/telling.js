@@ -2,9 +2,10 @@
 
 // A shell takes 128 KiB in one word.
 const MOST_IN_LINE = 100_000;
+const SAVED_WITHIN_MS = 60_000;
 
-/** The request as curl sends it. `input`: { json } where that is short, { name, type } of the file always. A key is
- * named, never told. */
+/** The request as curl sends it. `input`: { json } where that is short, { name, type } of its file. A key is named, never
+ * told. */
 export function curlLine(url, input, hasKey) {
   const parts = [`curl -s ${quoted(url)}`];
   if (hasKey) parts.push('-H "Authorization: Bearer $HEED_API_KEY"');
@@ -30,6 +31,13 @@ export function readable(value, indent = "") {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const members = Object.entries(value).map(([name, one]) => `${deeper}${JSON.stringify(name)}: ${readable(one, deeper)}`);
   return members.length ? `{\n${members.join(",\n")}\n${indent}}` : "{}";
+}
+
+/** The file that a long curl line names, which nobody has of what was drawn or typed. */
+export function save({ file, name }) {
+  const url = URL.createObjectURL(file);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), SAVED_WITHIN_MS);
 }
 
 /** What became of it, to be told. */

@@ -42,7 +42,10 @@ def fill_with_tiny(repository: Path) -> None:
     publish(repository, "without_attention", "1", timeseries_model(contributions=False, changes={"attention": []}))
     publish(repository, "hostile.labels-1", "1", timeseries_model(changes={"labels": HOSTILE_LABELS[:2]}), two)
     colour = image_model(6, 4, 3, "stretch", HOSTILE_LABELS)
-    publish(repository, "colour", "1", colour, [_sample(HOSTILE_LABELS[0], image=_encoded(png_of(30, 10, 180)))])
+    for version in ("1", "2"):
+        publish(
+            repository, "colour", version, colour, [_sample(HOSTILE_LABELS[0], image=_encoded(png_of(30, 10, 180)))]
+        )
     publish(repository, "going", "1", timeseries_model())
     publish(repository, "hundred_labels", "1", image_model(8, 8, 3, "pad", LONG_LABELS))
 

@@ -1,9 +1,11 @@
 """Which model and version is asked, also when what is served changes while the page lies open."""
 
 import httpx
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.visit import Visit
+from tests.service.picture_files import noise, saved
 
 COME_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
 
@@ -24,6 +26,19 @@ def test_models_and_versions_are_chosen(visit: Visit) -> None:
     visit.page.locator("#model").select_option("without_attention")
     visit.says("json", '"attention": []')
     expect(visit.page.locator("#label-choice")).to_be_hidden()
+
+
+def test_a_large_picture_goes_on_to_another_version(visit: Visit) -> None:
+    """Although the address has no room for it."""
+    visit.open("#model=colour")
+    content = saved(Image.fromarray(noise(200, 300, 3)))
+    visit.drop(content, "photo.png", "image/png")
+    visit.says("curl", "@photo.png")
+
+    visit.page.locator("#version").select_option("1")
+    visit.says("json", '"version": "1"')
+    visit.shows(content=content, model="colour", version="1")
+    visit.says("curl", "@photo.png")
 
 
 def test_the_last_of_several_choices_is_shown(visit: Visit) -> None:

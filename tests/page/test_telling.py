@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.page.models import SERIES
 from tests.page.test_picture_input import FILES
 from tests.page.visit import Visit
 from tests.service.picture_files import noise, saved
@@ -53,6 +54,31 @@ def test_a_large_file_is_told_by_its_name(visit: Visit, tmp_path: Path) -> None:
     visit.shows(content=content, model="colour")
     assert answered(copied(visit, "Copy the curl line"), tmp_path) == visit.answer
     visit.says("holds", "too long for the address")
+
+
+def test_what_is_too_long_for_a_line_is_saved(visit: Visit, tmp_path: Path) -> None:
+    """A drawing that nobody has as a file, under the name that the line gives."""
+    visit.open("#model=colour")
+    visit.drop(saved(Image.fromarray(noise(200, 300, 3))), "photo.png", "image/png")
+    visit.says("curl", "@photo.png")
+
+    visit.page.locator("canvas").press("Shift+ArrowRight")
+    visit.says("curl", "@drawn.png")
+    visit.settle()
+    with visit.page.expect_download() as started:
+        visit.page.get_by_role("button", name="Save the input").click()
+    started.value.save_as(tmp_path / started.value.suggested_filename)
+    assert answered(copied(visit, "Copy the curl line"), tmp_path) == visit.answer
+
+
+def test_a_series_is_saved(visit: Visit) -> None:
+    """As the body of a request."""
+    visit.open("#model=any_length")
+
+    with visit.page.expect_download() as started:
+        visit.page.get_by_role("button", name="Save the input").click()
+    assert started.value.suggested_filename == "series.json"
+    assert json.loads(started.value.path().read_text()) == {"sequence": SERIES}
 
 
 def test_a_file_that_the_browser_cannot_show_is_told_too(visit: Visit, tmp_path: Path) -> None:
