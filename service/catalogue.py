@@ -56,6 +56,7 @@ class Catalogue:
             "inputs": session and _tensors(session.inputs),
             "outputs": session and _tensors(session.outputs),
             "execution": _execution(chosen.served) if chosen and chosen.served else None,
+            "has_samples": chosen.served.samples is not None if chosen and chosen.served else None,
         }
 
     async def list_samples(self, name: str, asked: Asked) -> Document:

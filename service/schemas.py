@@ -169,6 +169,7 @@ class ModelDescription(ModelEntry):
         examples=[{"probabilities": {"dtype": "float32", "shape": [None, 2]}}],
     )
     execution: Execution | None = Field(description="how it is run")
+    has_samples: bool | None = Field(description="whether it came with samples", examples=[True])
 
 
 class Sample(BaseModel):

@@ -79,19 +79,7 @@ function fill(select, values, chosen, ...first) {
 export async function described(name, version, signal) {
   const asked = version ? `?version=${encodeURIComponent(version)}` : "";
   const path = `models/${encodeURIComponent(name)}`;
-  const [{ document: model }, samples] = await Promise.all([
-    ask(`${path}${asked}`, { signal }),
-    samplesOf(`${path}/samples${asked}`, signal),
-  ]);
+  const { document: model } = await ask(`${path}${asked}`, { signal });
+  const samples = model.has_samples ? (await ask(`${path}/samples${asked}`, { signal })).document.samples : [];
   return { model, samples };
-}
-
-/** A model may have come without. */
-async function samplesOf(path, signal) {
-  try {
-    return (await ask(path, { signal })).document.samples;
-  } catch (error) {
-    if (error.status === 404) return [];
-    throw error;
-  }
 }

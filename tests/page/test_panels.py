@@ -25,14 +25,11 @@ STATES = {
 }
 
 ON_A_PHONE = ["series-summary", "image-summary", "image-full", "twelve-features", "colour-3-to-1", "hundred-labels"]
-# A model may come without samples: the page asks, and is told so.
-NO_SAMPLES = "status of 404 (Not Found)"
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_every_kind_of_model_and_every_amount_of_attention_is_shown(visit: Visit, name: str) -> None:
     """Without a fault, accessible, in light and in dark."""
-    visit.refused = {NO_SAMPLES} if name in ("without-attention", "hundred-labels") else set()
     visit.open(STATES[name])
 
     visit.says("said", f"Predicted {visit.answer['prediction']['label']}, score")
@@ -42,7 +39,6 @@ def test_every_kind_of_model_and_every_amount_of_attention_is_shown(visit: Visit
 @pytest.mark.parametrize("name", ON_A_PHONE)
 def test_every_state_fits_a_phone(phone: Visit, name: str) -> None:
     """360 pixels wide, without scrolling sideways."""
-    phone.refused = {NO_SAMPLES} if name == "hundred-labels" else set()
     phone.open(STATES[name])
 
     phone.says("said", "Predicted")
@@ -141,7 +137,6 @@ def test_labels_are_text_and_nothing_else(visit: Visit) -> None:
 
 def test_of_many_labels_the_best_are_shown(visit: Visit) -> None:
     """Their names are cut where there is no room, and all may be chosen."""
-    visit.refused = {NO_SAMPLES}
     visit.open("#model=hundred_labels")
 
     visit.drop(png_of(8, 8, 255), "white.png", "image/png")

@@ -43,7 +43,14 @@ def test_description_of_a_refused_version(tmp_path: Path) -> None:
         default, first = client.get("/models/timeseries").json(), client.get("/models/timeseries?version=1").json()
 
     assert default == first
-    assert (first["version"], first["contract"], first["inputs"]) == ("1", None, None)
+    assert (first["version"], first["contract"], first["inputs"], first["has_samples"]) == ("1", None, None, None)
+
+
+def test_description_tells_of_samples(client: Client) -> None:
+    """Whoever asks for them only where there are any is never told that there are none."""
+    described = [client.get(f"/models/{name}").json()["has_samples"] for name in ("timeseries", "any_length")]
+
+    assert described == [True, False]
 
 
 @pytest.mark.parametrize("name", ["timeseries", "image"])
