@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# What a browser fetches by itself when it shows a page. An anchor's href it fetches when somebody clicks.
+# What a browser fetches by itself when it shows a page, and where forms go. An anchor's href it fetches when somebody
+# clicks.
 LOADED = {"src", "srcset", "poster", "data", "action", "formaction", "background"}
 IN_STYLES = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
 LIST = "external-links.txt"
@@ -56,10 +57,10 @@ def read_pages(site: Path) -> dict[Path, Page]:
     """Every page of the site, read."""
     pages = {}
     for path in sorted(site.rglob("*.html")):
+        text = path.read_text()
         pages[path.resolve()] = page = Page()
-        page.feed(path.read_text())
-        page.loaded += [one for style in re.findall(r"<style.*?</style>", path.read_text(), re.DOTALL)
-                        for one in loaded_by_style(style)]  # fmt: skip
+        page.feed(text)
+        page.loaded += loaded_by_style("".join(re.findall(r"<style.*?</style>", text, re.DOTALL)))
     return pages
 
 

@@ -19,7 +19,8 @@ def models(repository: Path) -> list[Path]:
 
 def versions(model: Path) -> list[int]:
     """The version numbers in a model's folder, in order. Empty where there is none; raises OSError where it cannot be
-    read."""
+    read.
+    """
     return sorted(int(folder.name) for folder in _folders(model, VERSION))
 
 

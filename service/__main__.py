@@ -38,14 +38,8 @@ def main() -> None:
     ).parse_args()
     settings = _settings()
     configure_logging(settings.log_level)
-    if missing := missing_libraries():
-        detail = f"the page and the documentation need them; {HOW_TO_WRITE_THEM} writes them"
-        structlog.get_logger("service").warning("libraries are missing", names=missing, detail=detail)
-    # Until a server listens to it: there is nothing to read anew yet.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: sys.exit(0))
+    _tell_of_missing_libraries()
+    _prepare_for_signals()
     listener = _bound(settings)
     greet_when_ready(_address(settings, listener.getsockname()[1]))
     try:
@@ -66,6 +60,20 @@ def _settings() -> Settings:
     except ValidationError as invalid:
         print("\n".join(complaints(invalid)), file=sys.stderr)
         sys.exit(EXIT_WRONG_SETTING)
+
+
+def _tell_of_missing_libraries() -> None:
+    if missing := missing_libraries():
+        detail = f"the page and the documentation need them; {HOW_TO_WRITE_THEM} writes them"
+        structlog.get_logger("service").warning("libraries are missing", names=missing, detail=detail)
+
+
+def _prepare_for_signals() -> None:
+    # Until a server listens to it: there is nothing to read anew yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # uvicorn ends by raising the signal again; this makes it a normal end, also before uvicorn listens to signals.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: sys.exit(0))
 
 
 def _bound(settings: Settings) -> socket.socket:

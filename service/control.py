@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from models import layout
 from service.agreement import Agreement, Proposal, statuses
 from service.control_state import State, read, write
 from service.joint_calls import Begin, JointCalls
@@ -91,8 +90,6 @@ class Control:
         Loads that wait for their turn here are one: it begins after all of them were asked for.
         """
         await self._has_joined.wait()
-        if not layout.MODEL_NAME.fullmatch(name):
-            raise UnknownModel(f"the repository has no model '{name[:80]}'")
         await self._loads.call(name, partial(self._load, name))
 
     async def _load(self, name: str, begin: Begin) -> None:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Container, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import structlog
 
 from service.counts_file import CountsFile, content_of, read, replaced
 from service.processes import is_alive
-from service.series import QUEUE_LENGTH, Key, Numbers, Rows, Series, Version, add, version_of
+from service.series import Counted, Numbers, Series, Version, add, of_ended, version_of
 
 FILE = "worker_{}.db"
 
@@ -18,7 +19,7 @@ class Counts:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
-        self._rows: Rows = {}
+        self._counted: Counted = {}
         self._file: CountsFile | None = None
         self._is_shown = True
         self._logger = structlog.get_logger("service.metrics")
@@ -27,16 +28,16 @@ class Counts:
             self._file = CountsFile(own)
             if own.exists():
                 # A process of the same number has ended here: what it counted is counted on.
-                self._rows = _without_queue(read(own))
+                self._counted = of_ended(read(own))
 
     @property
     def is_shared(self) -> bool:
         """Whether there are other workers."""
         return self._directory is not None
 
-    def row(self, series: Series, *labels: str) -> Numbers:
+    def numbers(self, series: Series, *labels: str) -> Numbers:
         """The numbers of a series with these labels, to be added to."""
-        return self._rows.setdefault(series.key(*labels), series.zeros())
+        return self._counted.setdefault(series.key(*labels), series.zeros())
 
     def show(self) -> None:
         """To the other workers. Where there is no place for it, they go on without: it is logged once, and tried
@@ -45,7 +46,7 @@ class Counts:
         if self._file is None:
             return
         try:
-            self._file.write(self._rows)
+            self._file.write(self._counted)
         except OSError as error:
             if self._is_shown:
                 self._logger.warning("counts are not shown to the other workers", reason=error.strerror)
@@ -53,27 +54,27 @@ class Counts:
         else:
             self._is_shown = True
 
-    def total(self, told: Container[Version]) -> Rows:
+    def total(self, told: Container[Version]) -> Counted:
         """What all workers have counted of these versions. Raises OSError where another's cannot be read."""
-        totals: Rows = {}
-        for rows in (dict(self._rows), *self._others()):
-            for key, numbers in rows.items():
+        totals: Counted = {}
+        for counted in self._all():
+            for key, numbers in counted.items():
                 if version_of(key) in told:
                     add(totals, key, numbers)
         return totals
 
-    def versions_of_others(self) -> list[Version]:
-        """Of which other workers have counted something, in the order in which they were loaded there."""
+    def versions(self) -> list[Version]:
+        """Of which some worker has counted something, in the order in which they were loaded there."""
         try:
-            return list(dict.fromkeys(version_of(key) for rows in self._others() for key in rows))
+            return list(dict.fromkeys(version_of(key) for counted in self._all() for key in counted))
         except OSError as error:
             self._logger.warning("counts of other workers cannot be read", reason=error.strerror)
             return []
 
     def forget(self, version: Version) -> None:
         """As if nothing had been counted of it, by this worker and those that have ended."""
-        for key in [key for key in self._rows if version_of(key) == version]:
-            del self._rows[key]
+        for key in [key for key in self._counted if version_of(key) == version]:
+            del self._counted[key]
         try:
             for file in self._files():
                 if not _is_of_a_worker(file):
@@ -82,16 +83,17 @@ class Counts:
             self._logger.warning("counts of workers that ended are kept", reason=error.strerror)
 
     def _forget_in(self, file: Path, version: Version) -> None:
-        rows = read(file)
-        kept = {key: numbers for key, numbers in rows.items() if version_of(key) != version}
-        if len(kept) < len(rows):
+        counted = read(file)
+        kept = {key: numbers for key, numbers in counted.items() if version_of(key) != version}
+        if len(kept) < len(counted):
             os.close(replaced(file, content_of(kept)))
 
-    def _others(self) -> Iterator[Rows]:
+    def _all(self) -> Iterator[Counted]:
+        yield dict(self._counted)  # at once: the event loop may add to them
         for file in self._files():
-            rows = read(file)
+            counted = read(file)
             # Who has ended waits for nothing; what it counted stays.
-            yield rows if _is_of_a_worker(file) else _without_queue(rows)
+            yield counted if _is_of_a_worker(file) else of_ended(counted)
 
     def _files(self) -> list[Path]:
         if self._directory is None:
@@ -100,14 +102,9 @@ class Counts:
         return [
             self._directory / name
             for name in sorted(os.listdir(self._directory))
-            if name.startswith("worker_") and name != own
+            if fnmatch(name, FILE.format("*")) and name != own
         ]
 
 
 def _is_of_a_worker(file: Path) -> bool:
     return is_alive(int(file.stem.rpartition("_")[2]))
-
-
-def _without_queue(rows: Rows) -> Rows:
-    queue: Key = QUEUE_LENGTH.key()
-    return {key: numbers for key, numbers in rows.items() if key != queue}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from service.series import Key, Rows
+from service.series import Counted, Key, is_known
 
 ALIGNED_BYTES = 8
 VALUE = np.dtype(np.float64)
@@ -26,9 +26,9 @@ class CountsFile:
         self._first = 0
         self._written = b""
 
-    def write(self, rows: Rows) -> None:
+    def write(self, counted: Counted) -> None:
         """What is read from now on. Raises OSError, and what was read before is read on."""
-        items = list(rows.items())  # at once: another thread may add to them
+        items = list(counted.items())  # at once: another thread may add to them
         keys = [key for key, _ in items]
         values = b"".join([numbers.tobytes() for _, numbers in items])
         if self._handle is None or keys != self._keys:
@@ -45,28 +45,31 @@ class CountsFile:
         self._handle, self._keys, self._first = handle, keys, len(head)
 
 
-def content_of(rows: Rows) -> bytes:
+def content_of(counted: Counted) -> bytes:
     """A whole file."""
-    return _head(list(rows), [len(numbers) for numbers in rows.values()]) + b"".join(
-        map(np.ndarray.tobytes, rows.values())
+    return _head(list(counted), [len(numbers) for numbers in counted.values()]) + b"".join(
+        map(np.ndarray.tobytes, counted.values())
     )
 
 
-def read(path: Path) -> Rows:
-    """A file's numbers. Raises OSError."""
+def read(path: Path) -> Counted:
+    """A file's numbers; those left out that a worker of another release has counted otherwise. Raises OSError."""
     head, _, values = path.read_bytes().partition(b"\n")
     numbers = np.frombuffer(values, VALUE).copy()
-    rows: Rows = {}
+    counted: Counted = {}
     first = 0
-    for size, *key in orjson.loads(head):
-        rows[tuple(key)] = numbers[first : first + size]
+    for size, *parts in orjson.loads(head):
+        key = tuple(parts)
+        if is_known(key, size):
+            counted[key] = numbers[first : first + size]
         first += size
-    return rows
+    return counted
 
 
 def replaced(path: Path, content: bytes) -> int:
     """A file in this one's place, whole or not at all; its handle, which is the caller's. Raises OSError."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    # Named so that it is not read, and emptied with the others where its writer was killed.
+    new = path.with_name(f".{os.getpid()}.{path.name}")
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         _put(handle, content, 0)

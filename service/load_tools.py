@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from service.metrics import Metrics
 from service.model_configuration import configuration
-from service.model_statistics import Version, statistics, totals_of
+from service.model_statistics import statistics, totals_of
 from service.problems import NoStatistics
 from service.repository import Repository
 from service.routing import Document
+from service.series import Version
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from service import series
 from service.counts import Counts
 from service.observations import Observations
 from service.problems import CountsUnreadable
-from service.series import NO_VERSION, Rows, Version
+from service.series import NO_VERSION, Counted, Version
 
 # Of the versions that are served no more, so many are told on: a scrape sees their last requests, and one that comes
 # back soon counts on. So many more are kept untold: until then every worker has ceased to tell them.
@@ -29,12 +29,12 @@ class Metrics:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._counts = Counts(directory)
-        self._queue_length = self._counts.row(series.QUEUE_LENGTH)
+        self._queue_length = self._counts.numbers(series.QUEUE_LENGTH)
         self._requests: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._waiting = 0
         self._models: dict[Version, ModelMetrics] = {}
         # Who is served no more, the longest first.
-        self._gone: dict[Version, None] = dict.fromkeys(self._counts.versions_of_others())
+        self._gone: dict[Version, None] = dict.fromkeys(self._counts.versions())
         self._gone.pop(NO_VERSION, None)
         # Versions are loaded in threads.
         self._lock = Lock()
@@ -82,8 +82,8 @@ class Metrics:
 
     def _count_requests(self) -> None:
         for labels, (count, seconds) in self._requests.items():
-            self._counts.row(series.REQUESTS, *labels)[0] += count
-            self._counts.row(series.REQUEST_SECONDS, *labels)[0] += seconds
+            self._counts.numbers(series.REQUESTS, *labels)[0] += count
+            self._counts.numbers(series.REQUEST_SECONDS, *labels)[0] += seconds
             if labels[:2] != NO_VERSION and labels[:2] not in self._models:
                 self._gone.setdefault(labels[:2])
         self._requests.clear()
@@ -110,7 +110,7 @@ class Metrics:
         """The same as numbers: name, labels, value of each. Raises CountsUnreadable."""
         return series.samples(self._told())
 
-    def _told(self) -> Rows:
+    def _told(self) -> Counted:
         with self._lock:
             # Of others that a worker does not know, some worker may have forgotten its part.
             told = {NO_VERSION, *self._models, *self._gone} - set(list(self._gone)[:-TOLD_GONE])
@@ -128,13 +128,13 @@ class ModelMetrics:
         self.version = version
         self._counts = counts
         decode, queue, session, encode, batch = (
-            Observations(one, counts.row(one, name, version))
+            Observations(one, counts.numbers(one, name, version))
             for one in (series.DECODE, series.QUEUE, series.SESSION, series.ENCODE, series.BATCH)
         )
         self._entropy: dict[str, Observations] = {}
         self._all = [decode, queue, session, encode, batch]
         self._session, self._batch = session, batch
-        self._last_run = counts.row(series.LAST_RUN, name, version)
+        self._last_run = counts.numbers(series.LAST_RUN, name, version)
         self._users: WeakSet[object] = WeakSet()
         # Bound once: they are called for every request.
         self.decoded: Callable[[float], None] = decode.observe
@@ -162,8 +162,8 @@ class ModelMetrics:
         """Entropy ratios of one attention output, one for each row."""
         seen = self._entropy.get(attention)
         if seen is None:
-            row = self._counts.row(series.ENTROPY, self.name, self.version, attention)
-            seen = self._entropy[attention] = Observations(series.ENTROPY, row)
+            numbers = self._counts.numbers(series.ENTROPY, self.name, self.version, attention)
+            seen = self._entropy[attention] = Observations(series.ENTROPY, numbers)
             self._all.append(seen)
         # Of NaN the sum would be NaN for ever.
         seen.observe_all(ratios[~np.isnan(ratios)].tolist())

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from service.routing import Document
+from service.series import BATCH, DECODE, ENCODE, LAST_RUN, QUEUE, REQUEST_SECONDS, REQUESTS, SESSION, Series, Version
 
 NANOSECONDS = 1e9
 NEVER: Document = {"count": 0, "ns": 0}
 
 Samples = Iterable[tuple[str, dict[str, str], float]]
-Version = tuple[str, str]
 # By the name of a series, and the request's outcome where it has one.
 Totals = dict[str, float]
 
@@ -35,16 +35,16 @@ def statistics(version: Version, totals: Totals) -> Document:
     return {
         "name": version[0],
         "version": version[1],
-        "last_inference": round(totals.get("heed_last_run_timestamp_seconds", 0) * 1000),
-        "inference_count": round(totals.get("heed_batch_size_sum", 0)),
-        "execution_count": round(totals.get("heed_batch_size_count", 0)),
+        "last_inference": round(totals.get(LAST_RUN.name, 0) * 1000),
+        "inference_count": round(totals.get(f"{BATCH.name}_sum", 0)),
+        "execution_count": round(totals.get(f"{BATCH.name}_count", 0)),
         "inference_stats": {
             "success": _requests(totals, ":ok"),
             "fail": _requests(totals, ":failed"),
-            "queue": _stage(totals, "heed_queue_seconds"),
-            "compute_input": _stage(totals, "heed_decode_seconds"),
-            "compute_infer": _stage(totals, "heed_session_seconds"),
-            "compute_output": _stage(totals, "heed_encode_seconds"),
+            "queue": _stage(totals, QUEUE),
+            "compute_input": _stage(totals, DECODE),
+            "compute_infer": _stage(totals, SESSION),
+            "compute_output": _stage(totals, ENCODE),
             "cache_hit": NEVER,
             "cache_miss": NEVER,
         },
@@ -53,11 +53,11 @@ def statistics(version: Version, totals: Totals) -> Document:
 
 
 def _requests(totals: Totals, kind: str) -> Document:
-    return _duration(totals, "heed_requests_total" + kind, "heed_request_seconds_total" + kind)
+    return _duration(totals, REQUESTS.name + kind, REQUEST_SECONDS.name + kind)
 
 
-def _stage(totals: Totals, name: str) -> Document:
-    return _duration(totals, "heed_requests_total:ok", name + "_sum")
+def _stage(totals: Totals, stage: Series) -> Document:
+    return _duration(totals, REQUESTS.name + ":ok", f"{stage.name}_sum")
 
 
 def _duration(totals: Totals, count: str, seconds: str) -> Document:

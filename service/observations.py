@@ -8,12 +8,10 @@ from service.series import Numbers, Series
 
 
 class Observations:
-    """Of one histogram with its labels, whose numbers are `row`. `observe` notes a value; until `count` no scrape sees
-    it.
-    """
+    """For the `numbers` of one histogram with its labels. `observe` notes a value; until `count` no scrape sees it."""
 
-    def __init__(self, series: Series, row: Numbers) -> None:
-        self._row = row
+    def __init__(self, series: Series, numbers: Numbers) -> None:
+        self._numbers = numbers
         self._bounds = np.array(series.bounds)
         self._noted: list[float] = []
         self.observe: Callable[[float], None] = self._noted.append
@@ -27,5 +25,5 @@ class Observations:
         self._noted.clear()
         # The first bucket whose bound is not below the value, as the library has it.
         places = np.searchsorted(self._bounds, values, side="left")
-        self._row[:-1] += np.bincount(places, minlength=len(self._bounds) + 1)
-        self._row[-1] += values.sum()
+        self._numbers[:-1] += np.bincount(places, minlength=len(self._bounds) + 1)
+        self._numbers[-1] += values.sum()

@@ -72,7 +72,8 @@ class Repository:
 
     def versions_on_disk(self, name: str) -> list[str]:
         """The versions that the policy chooses, of those that a model's folder has now, in their order. Raises
-        ControlFailed where it cannot be read: what cannot be seen is not gone."""
+        ControlFailed where it cannot be read: what cannot be seen is not gone.
+        """
         if not layout.MODEL_NAME.fullmatch(name):
             return []
         with _reading():

@@ -19,7 +19,7 @@ RATIOS = tuple(step / 20 for step in range(1, 21))
 Key = tuple[str, ...]
 # Of a counter and a gauge the value; of a histogram the number of values in each bucket, and their sum.
 Numbers = NDArray[np.float64]
-Rows = dict[Key, Numbers]
+Counted = dict[Key, Numbers]
 # A model's name and its version; both empty where a request reached none.
 Version = tuple[str, str]
 NO_VERSION: Version = ("", "")
@@ -27,13 +27,16 @@ NO_VERSION: Version = ("", "")
 
 @dataclass(frozen=True)
 class Series:
-    """One of them. `bounds`: the upper ones of a histogram's buckets, infinity left out."""
+    """One of them. `bounds`: the upper ones of a histogram's buckets, infinity left out. `over_workers`: what is told
+    of several; those that have ended are among them, but for "sum of running".
+    """
 
     name: str
     meaning: str
     labels: tuple[str, ...] = ("model", "version")
     kind: Literal["counter", "gauge", "histogram"] = "histogram"
     bounds: tuple[float, ...] = ()
+    over_workers: Literal["sum", "sum of running", "latest"] = "sum"
 
     @property
     def size(self) -> int:
@@ -48,20 +51,20 @@ class Series:
         """What it has counted at first."""
         return np.zeros(self.size)
 
-    def family(self, rows: Mapping[Key, Numbers]) -> Metric:
+    def family(self, counted: Mapping[Key, Numbers]) -> Metric:
         """As the library wants it."""
         if self.kind == "histogram":
-            return self._histogram(rows)
+            return self._histogram(counted)
         kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         family = kind(self.name, self.meaning, labels=self.labels)
-        for key, numbers in rows.items():
+        for key, numbers in counted.items():
             family.add_metric(key[1:], float(numbers[0]))
         return family
 
-    def _histogram(self, rows: Mapping[Key, Numbers]) -> Metric:
+    def _histogram(self, counted: Mapping[Key, Numbers]) -> Metric:
         family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
         bounds = [floatToGoString(bound) for bound in (*self.bounds, float("inf"))]  # type: ignore[no-untyped-call]
-        for key, numbers in rows.items():
+        for key, numbers in counted.items():
             counts = np.cumsum(numbers[:-1]).tolist()
             family.add_metric(key[1:], list(zip(bounds, counts, strict=True)), float(numbers[-1]))
         return family
@@ -70,7 +73,7 @@ class Series:
 OF_REQUEST = ("model", "version", "route", "outcome")
 REQUESTS = Series("heed_requests_total", "Requests answered.", OF_REQUEST, "counter")
 REQUEST_SECONDS = Series("heed_request_seconds_total", "Time from arrival to answer.", OF_REQUEST, "counter")
-QUEUE_LENGTH = Series("heed_queue_length", "Inputs that wait for a run.", (), "gauge")
+QUEUE_LENGTH = Series("heed_queue_length", "Inputs that wait for a run.", (), "gauge", over_workers="sum of running")
 DECODE = Series("heed_decode_seconds", "Time to read a request's body into inputs.", bounds=SECONDS)
 QUEUE = Series("heed_queue_seconds", "Time that an input waits for its run.", bounds=SECONDS)
 SESSION = Series("heed_session_seconds", "Time of one run of the graph.", bounds=SECONDS)
@@ -82,8 +85,20 @@ ENTROPY = Series(
     ("model", "version", "attention"),
     bounds=RATIOS,
 )
-LAST_RUN = Series("heed_last_run_timestamp_seconds", "When the graph ran last, in seconds since 1970.", kind="gauge")
+LAST_RUN = Series(
+    "heed_last_run_timestamp_seconds",
+    "When the graph ran last, in seconds since 1970.",
+    kind="gauge",
+    over_workers="latest",
+)
 ALL = (REQUESTS, REQUEST_SECONDS, QUEUE_LENGTH, DECODE, QUEUE, SESSION, ENCODE, BATCH, ENTROPY, LAST_RUN)
+NAMED = {series.name: series for series in ALL}
+
+
+def is_known(key: Key, size: int) -> bool:
+    """Whether these are the labels, and so many the numbers, of one of them."""
+    series = NAMED.get(key[0])
+    return series is not None and (len(key), size) == (1 + len(series.labels), series.size)
 
 
 def version_of(key: Key) -> Version:
@@ -91,26 +106,31 @@ def version_of(key: Key) -> Version:
     return (key[1], key[2]) if len(key) > 2 else NO_VERSION
 
 
-def add(totals: Rows, key: Key, numbers: Numbers) -> None:
-    """Add what one worker has counted; of the times of a last run the latest holds."""
+def add(totals: Counted, key: Key, numbers: Numbers) -> None:
+    """Add what one worker has counted, as its series is joined over workers."""
     before = totals.get(key)
     if before is None:
         totals[key] = numbers.copy()
-    elif key[0] == LAST_RUN.name:
+    elif NAMED[key[0]].over_workers == "latest":
         np.maximum(before, numbers, out=before)
     else:
         before += numbers
 
 
-def text(rows: Rows, accept: str) -> tuple[bytes, str]:
+def of_ended(counted: Counted) -> Counted:
+    """What is told on of a worker that has ended."""
+    return {key: numbers for key, numbers in counted.items() if NAMED[key[0]].over_workers != "sum of running"}
+
+
+def text(counted: Counted, accept: str) -> tuple[bytes, str]:
     """All series as text, and its content type: OpenMetrics where the Accept header asks for it."""
     encode, content_type = choose_encoder(accept)
-    return encode(_Told(rows)), content_type
+    return encode(_Told(counted)), content_type
 
 
-def samples(rows: Rows) -> Iterator[tuple[str, dict[str, str], float]]:
+def samples(counted: Counted) -> Iterator[tuple[str, dict[str, str], float]]:
     """The same as numbers: name, labels, value of each."""
-    for family in _Told(rows).collect():
+    for family in _Told(counted).collect():
         for sample in family.samples:
             yield sample.name, sample.labels, sample.value
 
@@ -124,11 +144,11 @@ def nothing(accept: str) -> tuple[bytes, str]:
 class _Told:
     """What the library collects."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows: dict[str, Rows] = {series.name: {} for series in ALL}
-        for key, numbers in rows.items():
-            self._rows[key[0]][key] = numbers
+    def __init__(self, counted: Counted) -> None:
+        self._of_series: dict[str, Counted] = {series.name: {} for series in ALL}
+        for key, numbers in counted.items():
+            self._of_series[key[0]][key] = numbers
 
     def collect(self) -> Iterable[Metric]:
         """All families, in their order."""
-        return [series.family(self._rows[series.name]) for series in ALL]
+        return [series.family(self._of_series[series.name]) for series in ALL]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -32,7 +32,8 @@ def read_version(
     """The files of a version. Raises RefusedError where one is missing, is no regular file of this repository, is too
     large, or is not what SHA256SUMS says.
     """
-    folder = _Folder(repository, repository / name / version, most_model_bytes)
+    most_bytes = {**MOST_BYTES, MODEL_FILE: min(most_model_bytes, MOST_BYTES[MODEL_FILE])}
+    folder = _Folder(repository, repository / name / version, most_bytes)
     model_digest = folder.digest(MODEL_FILE)
     checksums = _checksums(folder.read(CHECKSUMS_FILE))
     digest, samples = _checked(MODEL_FILE, model_digest, checksums), None
@@ -66,7 +67,7 @@ class VersionFiles:
 class _Folder:
     repository: Path
     path: Path
-    most_model_bytes: int
+    most_bytes: Mapping[str, int]
 
     def has(self, name: str) -> bool:
         """Whether there is an entry of this name."""
@@ -90,9 +91,8 @@ class _Folder:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise RefusedError(f"{name} is not a regular file")
-                most = min(MOST_BYTES[name], self.most_model_bytes) if name == MODEL_FILE else MOST_BYTES[name]
-                if status.st_size > most:
-                    raise RefusedError(f"{name} has {status.st_size} bytes, at most {most} are read")
+                if status.st_size > self.most_bytes[name]:
+                    raise RefusedError(f"{name} has {status.st_size} bytes, at most {self.most_bytes[name]} are read")
                 # A link may lead to another place of the repository, and to none outside.
                 if not (self.path / name).resolve().is_relative_to(self.repository.resolve()):
                     raise RefusedError(f"{name} is a link to a file outside the repository")

@@ -48,11 +48,11 @@ def test_a_hundred_versions_leave_no_more_than_twenty() -> None:
     """The series that are told and kept are as many, whatever was loaded before."""
     metrics = Metrics()
     user = reload(metrics, 1, 20)
-    series_then, kept_then = len(samples(metrics)), len(metrics._counts._rows)
+    series_then, kept_then = len(samples(metrics)), len(metrics._counts._counted)
 
     user = reload(metrics, 21, 100)
 
-    assert (len(samples(metrics)), len(metrics._counts._rows)) == (series_then, kept_then)
+    assert (len(samples(metrics)), len(metrics._counts._counted)) == (series_then, kept_then)
     assert len(metrics._models) == KEPT_GONE + 1
     assert user
 

@@ -26,8 +26,8 @@ def samples(seen: Metric) -> dict[tuple[str, str], float]:
 def test_as_the_library_counts_them(lots: list[list[float]]) -> None:
     """Whatever is noted, in however many lots: buckets, count and sum."""
     theirs = Histogram("seen", "What was seen.", ["by"], buckets=BOUNDS, registry=CollectorRegistry())
-    row = SEEN.zeros()
-    noted = Observations(SEEN, row)
+    numbers = SEEN.zeros()
+    noted = Observations(SEEN, numbers)
     labelled = theirs.labels("us")
 
     for lot in lots:
@@ -38,7 +38,7 @@ def test_as_the_library_counts_them(lots: list[list[float]]) -> None:
         for value in lot:
             labelled.observe(value)
 
-    told = samples(SEEN.family({SEEN.key("us"): row}))
+    told = samples(SEEN.family({SEEN.key("us"): numbers}))
     expected = samples(next(iter(theirs.collect())))
     assert math.isclose(told.pop(("seen_sum", "")), expected.pop(("seen_sum", "")), rel_tol=1e-9, abs_tol=1e-9)
     assert told == expected
@@ -46,13 +46,13 @@ def test_as_the_library_counts_them(lots: list[list[float]]) -> None:
 
 def test_nothing_is_seen_before_it_is_counted() -> None:
     """And nothing twice."""
-    row = SEEN.zeros()
-    noted = Observations(SEEN, row)
+    numbers = SEEN.zeros()
+    noted = Observations(SEEN, numbers)
 
     noted.observe(1.0)
-    before = row.tolist()
+    before = numbers.tolist()
     noted.count()
     noted.count()
 
     assert before == [0, 0, 0, 0, 0]
-    assert row.tolist() == [0, 1, 0, 0, 1]
+    assert numbers.tolist() == [0, 1, 0, 0, 1]
