@@ -100,13 +100,20 @@ clean: ## Remove what was installed and made, models included
 	rm -rf $(VENV) $(REPOSITORY) $(SITE) $(dir $(LIBRARIES)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Whoever names another Python than the environment was made with gets a new one.
+ifneq ($(filter-out file default,$(origin PYTHON)),)
+ifneq ($(shell cat $(VENV)/.created 2>/dev/null),$(shell $(PYTHON) --version 2>/dev/null))
+.PHONY: $(VENV)/.created
+endif
+endif
+
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, 3.12 or 3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Heed needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is `$(PYTHON) --version`: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "Making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@touch $@
+	@$(PYTHON) --version > $@
 
 $(VENV)/.installed-torch: $(VENV)/.created requirements/torch.txt
 	@PIP="$(PIP)" TORCH_INDEX="$(TORCH_INDEX)" sh requirements/install-torch.sh

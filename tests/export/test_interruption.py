@@ -41,10 +41,17 @@ INTERRUPTIONS = [
 EASY = ["--time-steps", "2", "--features", "1", "--attention-column", "1", "--samples", "30000"]
 
 
+# Whoever runs the tests in the background ignores Ctrl-C, and so would its children.
+AS_IN_A_TERMINAL = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
 def interrupt(interruption: Interruption, repository: Path) -> Interrupted:
     """Export, and do not let it finish."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "export", "timeseries", "--repository", str(repository), *EASY],
+        [sys.executable, "-c", AS_IN_A_TERMINAL, "-m", "export", "timeseries", "--repository", str(repository), *EASY],
         cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None

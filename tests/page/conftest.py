@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.page.models import fill
 from tests.page.visit import Visit
 from tests.service.processes import greeting, port_of, process
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=360, height=740)
 MOST_BODY_BYTES = 400_000
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
@@ -58,7 +58,7 @@ def visiting(browser: Browser) -> Visiting:
     @contextmanager
     def visit(address: str, is_phone: bool = False) -> Iterator[Visit]:
         context = browser.new_context(
-            viewport=PHONE if is_phone else DESKTOP,  # type: ignore[arg-type]  # a typed dictionary
+            viewport=PHONE if is_phone else DESKTOP,
             has_touch=is_phone,
             is_mobile=is_phone,
             permissions=["clipboard-read", "clipboard-write"],

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +13,8 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
 # Of a thousand cells the first ones speak for the others.
 ALIKE = [["#editor tbody tr:nth-child(n+4)"], ["#picture path:nth-child(n+4)"], [".numbers tbody tr:nth-child(n+4)"]]
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PATIENCE_MS = 20_000
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -71,11 +72,11 @@ class Visit:
         """A file from the clipboard."""
         self.page.evaluate(PASTE_FILE, [list(content), name, kind])
 
-    def looks_right(self, name: str, schemes: tuple[str, ...] = SCHEMES) -> None:
+    def looks_right(self, name: str, schemes: tuple[Scheme, ...] = SCHEMES) -> None:
         """Hold the state against the rules of accessibility, in light and in dark, and keep pictures of it."""
         SCREENSHOTS.mkdir(exist_ok=True)
         for scheme in schemes:
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two
+            self.page.emulate_media(color_scheme=scheme)
             self.settle()
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
             options = {"runOnly": {"type": "tag", "values": RULES}}
