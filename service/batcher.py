@@ -20,6 +20,10 @@ from service.pace import Pace
 from service.session import Tensor, Tensors
 from service.timing import Timing
 
+# Where several began together, a batch is taken so many turns of the event loop later: whose bytes were on their way
+# begin meanwhile. A turn is as long as what there is to do in it, so that an idle loop waits for nobody.
+TURNS = 2
+
 
 class BatchSizeError(RuntimeError):
     """A run gave an output that has not one row for each of its input."""
@@ -78,6 +82,8 @@ class Batcher:
         # Kept, because asking for it costs a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Handle | None = None
+        # Requests, of any model, since it was planned.
+        self._begun = 0
 
     @property
     def queue_delay_seconds(self) -> float:
@@ -147,12 +153,15 @@ class Batcher:
             # No other request began with this one: there is nobody to wait for, but for the rest of its own call.
             self._admission.together = 0
             self._take()
-        elif self._next is None or has_delay:
+        elif has_delay:
             self._plan()
+        elif self._next is None:
+            self._plan(TURNS)
         return waiting
 
-    def _plan(self) -> None:
-        """The next batch is taken in the next turn of the loop, or once the first of its kind has waited its time."""
+    def _plan(self, turns: int = 0) -> None:
+        """The next batch is taken in the next turn of the loop or so many later, or once the first of its kind has
+        waited its time."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -161,15 +170,22 @@ class Batcher:
             return
         assert self._loop is not None, "something was queued"
         if left > 0:
-            self._next = self._loop.call_later(left, self._take)
+            self._next = self._loop.call_later(left, self._take_after, 0)
         else:
-            # In the next turn: those that began together with this one come before it.
-            self._next = self._loop.call_soon(self._take)
+            self._next = self._loop.call_soon(self._take_after, turns)
+
+    def _take_after(self, turns: int) -> None:
+        assert self._loop is not None, "something was queued"
+        self._begun += self._admission.together
+        if turns:
+            self._next = self._loop.call_soon(self._take_after, turns - 1)
+        else:
+            self._take()
 
     def _take(self) -> None:
         self._next = None
-        # A turn in which many begin, or are refused, is long: one run in each would leave the queue behind.
-        left = max(1, self._admission.together)
+        # Turns in which many begin, or are refused, are long: one run for all of them would leave the queue behind.
+        left, self._begun = max(1, self._begun), 0
         is_due = True
         while is_due and left > 0:
             batch = self._queue.take(self._running)

@@ -184,7 +184,7 @@ def expected(number: int, length: int = 1, outputs: Sequence[str] = ITSELF) -> d
     return {name: [{"itself": number, "doubled": 2 * number}[name]] * length for name in outputs}
 
 
-async def turns(count: int = 5) -> None:
+async def turns(count: int = 10) -> None:
     """Some turns of the loop: enough for callers to queue, and for a run that may begin to begin."""
     for _ in range(count):
         await asyncio.sleep(0)
