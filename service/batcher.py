@@ -20,9 +20,9 @@ from service.pace import Pace
 from service.session import Tensor, Tensors
 from service.timing import Timing
 
-# Where several began together, a batch is taken so many turns of the event loop later: whose bytes were on their way
-# begin meanwhile. A turn is as long as what there is to do in it, so that an idle loop waits for nobody.
-TURNS = 2
+# Where a few began together, a batch is taken so many turns of the event loop later: whose bytes were on their way begin
+# meanwhile. A turn is as long as what there is to do in it, so that an idle loop waits for nobody. Many are enough.
+TURNS, MANY = 2, 8
 
 
 class BatchSizeError(RuntimeError):
@@ -156,7 +156,7 @@ class Batcher:
         elif has_delay:
             self._plan()
         elif self._next is None:
-            self._plan(TURNS)
+            self._plan(TURNS if self._admission.together < MANY else 0)
         return waiting
 
     def _plan(self, turns: int = 0) -> None:
