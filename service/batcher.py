@@ -21,8 +21,8 @@ from service.session import Tensor, Tensors
 from service.timing import Timing
 
 # Where a few began together, a batch is taken so many turns of the event loop later: whose bytes were on their way
-# begin meanwhile. A turn is as long as what there is to do in it, so that an idle loop waits for nobody. Many are company
-# enough.
+# begin meanwhile. A turn is as long as what there is to do in it, so that an idle loop waits for nobody; MANY have
+# company enough.
 TURNS, MANY = 2, 8
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from models.answer import outputs_needed
 from models.contract import Attention, read_contract
+from models.layout import MODEL_FILE, versions
 
 Tensor = NDArray[Any]
 Document = dict[str, Any]
@@ -22,13 +23,15 @@ class Model:
     """One graph. Answers are made for a whole batch at once, which is quicker than row by row."""
 
     def __init__(self, name: str) -> None:
-        path = Path(os.environ["PEER_REPOSITORY"], name, "1", "model.onnx")
+        folder = Path(os.environ["PEER_REPOSITORY"], name)
+        # As Heed has it: the highest answers.
+        version = str(max(versions(folder)))
         # One thread each, as Heed has it: with all cores busy on requests more threads only get in each other's way.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(folder / version / MODEL_FILE), options, providers=["CPUExecutionProvider"])
         self._contract = read_contract(self._session.get_modelmeta().custom_metadata_map)
-        self._identity = {"model": {"name": name, "version": "1", "task": self._contract.task}}
+        self._identity = {"model": {"name": name, "version": version, "task": self._contract.task}}
         self._names = outputs_needed(self._contract, "summary")
 
     def run(self, rows: Tensor) -> dict[str, Tensor]:
