@@ -29,7 +29,8 @@ class Model:
         # One thread each, as Heed has it: with all cores busy on requests more threads only get in each other's way.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(folder / version / MODEL_FILE), options, providers=["CPUExecutionProvider"])
+        path = folder / version / MODEL_FILE
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._contract = read_contract(self._session.get_modelmeta().custom_metadata_map)
         self._identity = {"model": {"name": name, "version": version, "task": self._contract.task}}
         self._names = outputs_needed(self._contract, "summary")
