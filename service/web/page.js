@@ -64,15 +64,17 @@ async function predict({ isOnTheWay = false } = {}) {
   running = mine;
   isBehind = false;
   part("picture").ariaBusy = "true";
+  let isShown = false;
   try {
     await askAndShow(mine.signal);
+    isShown = true;
   } catch (error) {
     if (!mine.signal.aborted) complain(error);
   }
   if (running !== mine) return;
   running = null;
   part("picture").ariaBusy = "false";
-  if (isBehind) predict({ isOnTheWay: true });
+  if (isBehind || (isShown && picture.hasOutgrown(drawn.width))) predict({ isOnTheWay: true });
 }
 
 async function askAndShow(signal) {
@@ -288,7 +290,7 @@ takeDropped((file) => editor?.take(file));
 addEventListener("paste", (event) => editor?.pasted(event));
 dark.addEventListener("change", () => model && predict());
 new ResizeObserver(() => {
-  if (drawn && picture.width !== drawn.width) predict({ isOnTheWay: true });
+  if (drawn && picture.hasOutgrown(drawn.width)) predict({ isOnTheWay: true });
 }).observe(part("picture"));
 
 part("key-form").hidden = !apiKey.value;

@@ -3,6 +3,7 @@
 import { compile, vegaEmbed } from "./vega.js";
 
 const MARGIN = 16; // PADDING in models/look.py, and in the style sheet
+const SCROLL_BAR = 24; // pixels, at most
 const REACH_PIXELS = { mouse: 14, pen: 18, touch: 26 };
 const FLAT_PIXELS = 60;
 const OPTIONS = {
@@ -40,6 +41,11 @@ export class Picture {
    * the text. */
   get width() {
     return Math.min(Math.max(Math.floor(this.#figure.clientWidth) + 2 * MARGIN, 240), 1600);
+  }
+
+  /** Whether there is another width now, by more than a scroll bar that came with the picture. */
+  hasOutgrown(width) {
+    return Math.abs(this.width - width) > SCROLL_BAR;
   }
 
   /** Whether the input is drawn as points that can be taken. */
