@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,40 +85,41 @@ def test_load_that_was_given_up_is_not_done_by_the_next_one(tmp_path: Path) -> N
     assert asyncio.run(act()) == ("1", False)
 
 
-def test_repository_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
+def _folder_is_gone(folder: Path) -> None:
+    folder.rename(folder.parent / "elsewhere")
+
+
+def _model_leads_to_itself(folder: Path) -> None:
+    (folder / "timeseries").rename(folder / ".elsewhere")
+    (folder / "timeseries").symlink_to("timeseries")
+
+
+@pytest.mark.parametrize(
+    ("happens", "is_rescanned", "reason"),
+    [
+        (_folder_is_gone, True, "No such file or directory"),
+        (_model_leads_to_itself, False, "Too many levels of symbolic links"),
+    ],
+)
+def test_what_cannot_be_read_is_not_gone(
+    tmp_path: Path, happens: Callable[[Path], None], is_rescanned: bool, reason: str
+) -> None:
     """What is served stays, and the load says why it did nothing."""
     folder = tmp_path / "models"
     publish(folder, "timeseries", "1", model_of(1))
 
     async def act() -> tuple[str, str]:
         async with joined(folder) as (repository, control, _):
-            folder.rename(tmp_path / "elsewhere")
-            await control.rescan()
+            happens(folder)
+            if is_rescanned:
+                await control.rescan()
             with pytest.raises(ControlFailed) as raised:
                 await control.load("timeseries")
             return raised.value.detail, repository.served("timeseries", None).version
 
     detail, version = asyncio.run(act())
 
-    assert detail.startswith("the repository cannot be read: No such file or directory")
-    assert version == "1"
-
-
-def test_model_that_cannot_be_listed_is_not_gone(tmp_path: Path) -> None:
-    """The load says why it did nothing, and the model is served on."""
-    publish(tmp_path, "timeseries", "1", model_of(1))
-
-    async def act() -> tuple[str, str]:
-        async with joined(tmp_path) as (repository, control, _):
-            (tmp_path / "timeseries").rename(tmp_path / ".elsewhere")
-            (tmp_path / "timeseries").symlink_to("timeseries")
-            with pytest.raises(ControlFailed) as raised:
-                await control.load("timeseries")
-            return raised.value.detail, repository.served("timeseries", None).version
-
-    detail, version = asyncio.run(act())
-
-    assert detail.startswith("the repository cannot be read: Too many levels of symbolic links")
+    assert detail.startswith(f"the repository cannot be read: {reason}")
     assert version == "1"
 
 
