@@ -1,6 +1,7 @@
 """An answer: the output tensors of one forward pass, read by the contract, as the JSON that people and programs get."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -36,7 +37,9 @@ class Outputs:
     def __init__(self, contract: Contract, tensors: Mapping[str, Floats]) -> None:
         self.contract = contract
         self.tensors = tensors
-        self._attention: dict[Detail, list[_Told]] = {"none": []}
+        # Of all rows, by who writes them.
+        self.texts: dict[object, list[bytes]] = {}
+        self._attention: dict[Detail, list[Told]] = {"none": []}
 
     def answer(self, row: int, detail: Detail, label: str | None) -> dict[str, Any]:
         """One row's answer. `label`, one of the contract's or None for the predicted one, chooses whose contributions
@@ -44,22 +47,32 @@ class Outputs:
 
         Raises NotFiniteError.
         """
+        self.check(row)
+        labels = self.contract.labels
+        best, scores = self.best[row], self.scores[row]
+        index = best if label is None else labels.index(label)
+        part = None if detail == "none" else self.contract.contributions
+        return document(
+            self.contract,
+            Prediction(labels[best], scores[best], scores),
+            [Told(entry, weights[row]) for entry, weights in self.told(detail)],
+            None if part is None else self._contributed(part, row, index),
+        )
+
+    def _contributed(self, part: Contributions, row: int, index: int) -> "Contributed":
+        bias, values = self.tensors[part.bias], self.tensors[part.output]
+        return Contributed(self.contract.labels[index], bias[row, index], values[row, index])
+
+    def check(self, row: int) -> None:
+        """Raises NotFiniteError where a number of this row cannot be told."""
         for name, is_finite in self._not_finite.items():
             if not is_finite[row]:
                 raise NotFiniteError(f"the model's output '{name}' is not finite for this input")
-        labels = self.contract.labels
-        best, scores = self._best[row], self.tensors[self.contract.outputs.scores][row]
-        index = best if label is None else labels.index(label)
-        contributions = None if detail == "none" else self.contract.contributions
-        return {
-            "prediction": {
-                "label": labels[best],
-                "score": scores[best],
-                "scores": dict(zip(labels, scores, strict=True)),
-            },
-            "attention": [{**entry, "weights": weights[row]} for entry, weights in self._told(detail)],
-            "contributions": contributions and self._contributions(contributions, row, index),
-        }
+
+    @property
+    def scores(self) -> Floats:
+        """(batch, label)."""
+        return self.tensors[self.contract.outputs.scores]
 
     def entropy_ratios(self) -> Iterator[tuple[str, Floats]]:
         """Of each attention output that was fetched and is a distribution: how evenly each row's is spread."""
@@ -73,43 +86,85 @@ class Outputs:
         """For each output that has such a value: which rows are without one."""
         found: dict[str, NDArray[np.bool_]] = {}
         for name, values in self.tensors.items():
-            is_finite = np.isfinite(values)
-            if not is_finite.all():
-                found[name] = np.array([row.all() for row in is_finite])
+            # A sum of squares is finite where every number is, unless they are huge: quick, and looked at again else.
+            if not math.isfinite(np.vdot(values, values)):
+                is_finite = np.isfinite(values)
+                if not is_finite.all():
+                    found[name] = np.array([row.all() for row in is_finite])
         return found
 
     @cached_property
-    def _best(self) -> list[int]:
-        best: list[int] = self.tensors[self.contract.outputs.scores].argmax(axis=1).tolist()
+    def best(self) -> list[int]:
+        """The index of each row's predicted label."""
+        best: list[int] = self.scores.argmax(axis=1).tolist()
         return best
 
-    def _told(self, detail: Detail) -> "list[_Told]":
+    def told(self, detail: Detail) -> "list[Told]":
+        """What is said of each attention output."""
         if detail not in self._attention:
             entries = self.contract.attention
             self._attention[detail] = [_attention(entry, self.tensors[entry.output], detail) for entry in entries]
         return self._attention[detail]
 
-    def _contributions(self, part: Contributions, row: int, index: int) -> dict[str, Any]:
-        return {
-            "label": self.contract.labels[index],
-            "unit": "logit",
-            "axes": part.axes[2:],
-            "bias": self.tensors[part.bias][row, index],
-            "values": self.tensors[part.output][row, index],
-        }
+
+class Prediction(NamedTuple):
+    """The predicted label, its score, and every label's."""
+
+    label: Any
+    score: Any
+    scores: Iterable[Any]
 
 
-class _Told(NamedTuple):
-    """What is said of one attention output, and its weights: (batch, …)."""
+class Told(NamedTuple):
+    """What is said of one attention output, and its weights: (batch, …), or one row's."""
 
     entry: dict[str, Any]
-    weights: Floats
+    weights: Any
 
 
-def _attention(entry: Attention, weights: Floats, detail: Detail) -> _Told:
+class Contributed(NamedTuple):
+    """What one row's parts added to a label's logit."""
+
+    label: Any
+    bias: Any
+    values: Any
+
+
+def document(
+    contract: Contract, prediction: Prediction, attention: Iterable[Told], contributed: Contributed | None
+) -> dict[str, Any]:
+    """An answer's form; its numbers are whatever an encoder takes for them."""
+    part, contributions = contract.contributions, None
+    if part is not None and contributed is not None:
+        label, bias, values = contributed
+        contributions = {"label": label, "unit": "logit", "axes": part.axes[2:], "bias": bias, "values": values}
+    return {
+        "prediction": {
+            "label": prediction.label,
+            "score": prediction.score,
+            "scores": dict(zip(contract.labels, prediction.scores, strict=True)),
+        },
+        "attention": [{**entry, "weights": weights} for entry, weights in attention],
+        "contributions": contributions,
+    }
+
+
+def _mean(values: Floats, axes: tuple[int, ...]) -> Floats:
+    """As NumPy's, which asks more than it adds; and a mean is finite where its sum is beyond float32."""
+    count = math.prod(values.shape[axis] for axis in axes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: Floats = np.add.reduce(values, axis=axes) / np.float32(count)
+        if not math.isfinite(np.vdot(mean, mean)):
+            exact = (np.add.reduce(values, axis=axes, dtype=np.float64) / count).astype(np.float32)
+            mean = np.where(np.isfinite(mean), mean, exact)
+    return mean
+
+
+def _attention(entry: Attention, weights: Floats, detail: Detail) -> Told:
     averaged = entry.average if detail == "summary" else ()
     if averaged:
-        weights = weights.mean(axis=tuple(entry.axes.index(axis) for axis in averaged))
+        axes = tuple(entry.axes.index(axis) for axis in averaged)
+        weights = _mean(weights, axes)
     told = {
         "name": entry.output,
         "kind": entry.kind,
@@ -119,4 +174,4 @@ def _attention(entry: Attention, weights: Floats, detail: Detail) -> _Told:
         "sums_to_one_over": entry.sums_to_one_over,
         "averaged_over": list(averaged),
     }
-    return _Told(told, np.ascontiguousarray(weights))
+    return Told(told, np.ascontiguousarray(weights))
