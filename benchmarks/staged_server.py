@@ -1,27 +1,30 @@
 """One process that does a part of Heed's work, or all of it in another way: `-m benchmarks.staged_server STAGE`."""
 
-import gc
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Before Heed's own protocol takes its place.
 UVICORN_CYCLE = httptools_impl.RequestResponseCycle
 
+import service.app  # noqa: E402
 from service.access_log import AccessLog  # noqa: E402  # see above
 from service.admission import ADMISSION, Admission  # noqa: E402
 from service.app import create_app  # noqa: E402
+from service.direct import Direct  # noqa: E402
 from service.front import Front  # noqa: E402
+from service.http_protocol import DIRECT  # noqa: E402
 from service.logs import configure_logging  # noqa: E402
 from service.memory import quieten_collector  # noqa: E402
 from service.metrics import Metrics, Unmetered  # noqa: E402
@@ -47,13 +50,8 @@ async def constant(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": BODY})
 
 
-async def without_body() -> Document:
-    """A route that takes none."""
-    return ANSWER
-
-
 async def with_body(received: Received) -> Document:
-    """A route that reads it."""
+    """A route that does not look at what it gets."""
     return ANSWER
 
 
@@ -69,13 +67,26 @@ async def with_tensor(received: Received) -> Document:
     return ANSWER
 
 
-def _part(endpoint: Callable[..., Any] | None) -> ASGIApp:
-    """What stands around an endpoint, and the endpoint."""
-    if endpoint is None:
-        return RequestLog(constant, AccessLog(Unmetered()))
-    doors = Doors(Admission(512), BodyReader(2**24))
-    route = LeanRoute(PATH, endpoint, doors=doors, methods=["POST"], response_model=None)
-    return RequestLog(Front(constant, [route]), AccessLog(Unmetered()))
+class _Part:
+    """What stands around an endpoint, and the endpoint: answered by the connection itself."""
+
+    def __init__(self, endpoint: Callable[..., Any]) -> None:
+        admission, access_log = Admission(512), AccessLog(Unmetered())
+        doors = Doors(admission, BodyReader(2**24))
+        front = Front(constant, [LeanRoute(PATH, endpoint, doors=doors, methods=["POST"], response_model=None)])
+        self.state = {ADMISSION: admission, DIRECT: Direct(front, admission, access_log)}
+        self._app = RequestLog(front, access_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class _Forgetful(dict[bytes, Any]):
+    """No head is known."""
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        """Nothing."""
+        return default
 
 
 class _InThread(Session):
@@ -99,13 +110,13 @@ def _settings(**changes: Any) -> Settings:
 STAGES: dict[str, Callable[[], ASGIApp]] = {
     "parser": lambda: constant,
     "connection": lambda: constant,
-    "log": lambda: _part(None),
-    "route": lambda: _part(without_body),
-    "body": lambda: _part(with_body),
-    "validation": lambda: _part(with_validation),
-    "tensor": lambda: _part(with_tensor),
+    "route": lambda: _Part(with_body),
+    "validation": lambda: _Part(with_validation),
+    "tensor": lambda: _Part(with_tensor),
     "unmetered": lambda: create_app(_settings(metrics=False)),
     "whole": lambda: create_app(_settings()),
+    "parsed": lambda: create_app(_settings()),
+    "asgi": lambda: create_app(_settings()),
     "fastapi-stack": lambda: _past_the_front(create_app(_settings())),
     "thread": lambda: create_app(_settings(), _InThread),
     "alone": lambda: create_app(_settings(max_batch_size=1)),
@@ -115,27 +126,37 @@ STAGES: dict[str, Callable[[], ASGIApp]] = {
 }
 
 
+WITHOUT_LIFESPAN = ("parser", "connection", "route", "validation", "tensor")
+THROUGH_ASGI = ("asgi", "fastapi-stack", "two-pieces")
+
+
 class _WithLifespan:
     """Answers the lifespan of a part that has none; a whole application has its own."""
 
     def __init__(self, app: ASGIApp, stage: str) -> None:
         self._app = app
-        self._is_part = stage in ("parser", "connection", "log", "route", "body", "validation", "tensor")
-        self._is_collected = stage == "collector"
+        self._stage = stage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan" or not self._is_part:
-            if self._is_collected and gc.get_threshold()[0] > 700:
-                gc.unfreeze()
-                gc.set_threshold(700, 10, 10)
+        if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
-            return
-        await receive()
-        quieten_collector()
-        scope["state"][ADMISSION] = Admission(512)
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        elif self._stage in WITHOUT_LIFESPAN:
+            await receive()
+            quieten_collector()
+            scope["state"] |= self._app.state if isinstance(self._app, _Part) else {ADMISSION: Admission(512)}
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await self._app(scope, receive, partial(self._begin, scope["state"], send))
+
+    async def _begin(self, state: dict[str, Any], send: Send, message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            if self._stage in THROUGH_ASGI:
+                del state[DIRECT]
+            if self._stage == "parsed":
+                state[DIRECT]._known = _Forgetful()
+        await send(message)
 
 
 def main() -> None:
@@ -144,6 +165,8 @@ def main() -> None:
     configure_logging("info" if stage == "access-log" else "warning")
     if stage in ("parser", "two-pieces"):
         httptools_impl.RequestResponseCycle = UVICORN_CYCLE  # type: ignore[misc]  # a class is assigned on purpose
+    if stage == "collector":
+        service.app.quieten_collector = lambda: None  # type: ignore[attr-defined]  # a function is replaced on purpose
     protocol = {"http": HttpToolsProtocol} if stage == "parser" else {}
     app = _WithLifespan(STAGES[stage](), stage)
     uvicorn.Server(server_config(app, port=int(os.environ["HEED_PORT"]), **protocol)).run()

@@ -23,19 +23,23 @@ class Step:
 STEPS = (
     Step("parser", "event loop and parser: uvicorn, uvloop, httptools, a constant answer"),
     Step("connection", "Heed's connection: limits, turns, an answer in one piece"),
-    Step("log", "request id, access line (not written), what is known of the request"),
-    Step("route", "front and lean route: path, method, query, Accept, the answer's JSON"),
-    Step("body", "reading the body, deadline, queue limit, Server-Timing"),
+    Step(
+        "route",
+        "the connection asks the lean route: path, method, query, Accept, queue limit, deadline, request id, the "
+        "answer's JSON, Server-Timing, access line (not written)",
+    ),
     Step("validation", "pydantic on the body's bytes"),
     Step("tensor", "the lists as a tensor"),
     Step("unmetered", "queue, run, answer: the whole service without metrics"),
     Step("whole", "metrics: the service as it comes, access log off"),
 )
 OTHER_WAYS = (
-    Step("fastapi-stack", "FastAPI's and Starlette's stack in front of the router, not Front"),
+    Step("parsed", "every head is parsed, also those that came before"),
+    Step("asgi", "through ASGI, in a task for each request"),
+    Step("fastapi-stack", "through ASGI, and FastAPI's and Starlette's stack in front of the router, not Front"),
     Step("thread", "every run in a thread"),
     Step("alone", "no batches: every input a run of its own"),
-    Step("two-pieces", "head and body of an answer written one after the other"),
+    Step("two-pieces", "through ASGI, and head and body of an answer written one after the other"),
     Step("collector", "garbage collection as Python comes"),
     Step("access-log", "access log on, into a file"),
 )

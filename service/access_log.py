@@ -23,9 +23,9 @@ class AccessLog:
         model = exchange.model
         name, version = (model.name, model.version) if model else ("", "")
         self._metrics.count_request(exchange.route, exchange.outcome, name, version, exchange.seconds)
-        level = logging.DEBUG if scope["path"].endswith(PROBES) else logging.INFO
-        if not self._logger.is_enabled_for(level):
+        if not self._logger.is_enabled_for(logging.INFO):
             return
+        level = logging.DEBUG if scope["path"].endswith(PROBES) else logging.INFO
         self._logger.log(
             level,
             "request",

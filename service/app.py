@@ -26,11 +26,12 @@ from service.cores import usable_cores
 from service.deadline import Deadlines
 from service.decode import Decoder, Limits
 from service.description import TAGS, describe
+from service.direct import Direct
 from service.drawing import Drawings
 from service.exposition import Exposition, exposition_route
 from service.front import Front
 from service.health import Health, health_routes
-from service.http_protocol import REFUSALS
+from service.http_protocol import DIRECT
 from service.inference_decode import InferenceDecoder
 from service.inference_protocol import InferenceProtocol, Server
 from service.load_tools import LoadTools
@@ -45,7 +46,6 @@ from service.prediction_routes import prediction_routes
 from service.problems import ServingError, answer_http_exception, answer_internal_error, answer_serving_error
 from service.protocol_routes import protocol_routes
 from service.readiness import Readiness
-from service.refusals import Refusals
 from service.repository import Policy, Repository
 from service.repository_routes import ModelControl, repository_routes
 from service.request_body import BodyReader
@@ -129,7 +129,7 @@ def create_app(
         static_route(static_files(open_to["page"], open_to["docs"])),
     ]  # fmt: skip
     front, access_log = Front(app, app.router.routes), AccessLog(metrics)
-    state[REFUSALS] = Refusals(front, admission, access_log, answers=not settings.cors_origins)
+    state[DIRECT] = Direct(front, admission, access_log, has_origins=bool(settings.cors_origins))
     return RequestLog(with_origins(front, settings.cors_origins), access_log)
 
 

@@ -1,6 +1,5 @@
 """What waits for a run of one model: equal row shapes and equal output sets meet in it, and the kinds take turns."""
 
-import asyncio
 import math
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from models.answer import Outputs
 from service.admission import Admission
+from service.call import Outcome
 from service.session import Tensor, Tensors
 from service.timing import Timing
 
@@ -46,7 +46,8 @@ class Waiting:
 
     key: Key
     rows: Tensor
-    done: "asyncio.Future[Rows]"
+    size: int
+    done: Outcome[Rows]
     timing: Timing
     since: float
 
@@ -94,7 +95,7 @@ class BatchQueue:
         kind = self._kinds.get(one.key)
         if kind and one in kind:
             kind.remove(one)
-            self._admission.leave(len(one.rows))
+            self._admission.leave(one.size)
             if not kind:
                 del self._kinds[one.key]
 
@@ -112,15 +113,15 @@ class BatchQueue:
         most = self._limits.most_rows(key[0])
         if not self._limits.is_short(key[0]):
             # Several runs at once share what there is.
-            most = min(most, -(-sum(len(one.rows) for one in kind) // max(1, self._limits.parallel_runs - running)))
+            most = min(most, -(-sum([one.size for one in kind]) // max(1, self._limits.parallel_runs - running)))
         batch: list[Waiting] = []
         count = left = 0
-        while kind and (not batch or count + len(kind[0].rows) <= most):
+        while kind and (not batch or count + kind[0].size <= most):
             one = kind.popleft()
-            left += len(one.rows)
+            left += one.size
             if not one.done.done():
                 batch.append(one)
-                count += len(one.rows)
+                count += one.size
         self._admission.leave(left)
         if kind:
             self._kinds[key] = kind
@@ -137,6 +138,6 @@ class BatchQueue:
 
     def _seconds_left(self, key: Key) -> float:
         kind = self._kinds[key]
-        if not self._delay_seconds or sum(len(one.rows) for one in kind) >= self._limits.most_rows(key[0]):
+        if not self._delay_seconds or sum([one.size for one in kind]) >= self._limits.most_rows(key[0]):
             return 0
         return max(0, kind[0].since + self._delay_seconds - time.perf_counter())

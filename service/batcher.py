@@ -15,6 +15,7 @@ from models.answer import Outputs
 from models.contract import Contract
 from service.admission import Admission
 from service.batch_queue import BatchQueue, Row, Rows, RunLimits, Waiting
+from service.call import Outcome
 from service.metrics import ModelMetrics
 from service.pace import Pace
 from service.session import Tensor, Tensors
@@ -97,16 +98,26 @@ class Batcher:
 
         Raises Overloaded; whatever the session raises for these inputs alone; BatchSizeError.
         """
-        self._admission.enter(len(inputs))
         if len(inputs) == 1:
-            (alone,) = await self._answered([self._queued(inputs[0][np.newaxis], outputs, timing)])
-            return list(alone.each())
+            return [await self.run_one(inputs[0], outputs, timing)]
+        self._admission.enter(len(inputs))
         slices = list(self._slices(inputs))
         waiting = [self._queued(np.stack([inputs[it] for it in indices]), outputs, timing) for indices in slices]
         rows: dict[int, Row] = {}
         for indices, done in zip(slices, await self._answered(waiting), strict=True):
             rows |= zip(indices, done.each(), strict=True)
         return [rows[index] for index in range(len(inputs))]
+
+    async def run_one(self, one: Tensor, outputs: tuple[str, ...], timing: Timing) -> Row:
+        """The row of one input. Raises as `run`."""
+        self._admission.enter(1)
+        waiting = self._queued(one[np.newaxis], outputs, timing)
+        try:
+            rows = await waiting.done
+        except BaseException:
+            self._give_up(waiting)
+            raise
+        return Row(rows.outputs, rows.first)
 
     async def run_tensor(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Tensors:
         """The outputs asked for, (row, …) each, of inputs (row, …), which run in slices of at most `max_batch_size`.
@@ -126,13 +137,16 @@ class Batcher:
         try:
             if len(waiting) == 1:
                 return [await waiting[0].done]
-            return await asyncio.gather(*[one.done for one in waiting])
+            return await asyncio.gather(*[one.done.future() for one in waiting])
         except BaseException:
             # The caller gave up, or one of its runs failed: it waits for none of them, and its places are free.
             for one in waiting:
-                one.done.cancel()
-                self._queue.withdraw(one)
+                self._give_up(one)
             raise
+
+    def _give_up(self, one: Waiting) -> None:
+        one.done.cancel()
+        self._queue.withdraw(one)
 
     def _slices(self, inputs: Sequence[Tensor]) -> Iterator[list[int]]:
         """The indices of the inputs, those of one shape together: only they fit into one tensor."""
@@ -147,22 +161,20 @@ class Batcher:
     def _queued(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Waiting:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        waiting = Waiting((rows.shape[1:], outputs), rows, self._loop.create_future(), timing, time.perf_counter())
+        waiting = Waiting((rows.shape[1:], outputs), rows, len(rows), Outcome(), timing, time.perf_counter())
         self._queue.put(waiting)
-        has_delay = self._batching.max_queue_delay_seconds > 0
-        if self._next is None and not has_delay and self._admission.together == 1:
-            # No other request began with this one: there is nobody to wait for, but for the rest of its own call.
-            self._admission.together = 0
-            self._take()
-        elif has_delay:
+        if self._batching.max_queue_delay_seconds > 0:
             self._plan()
         elif self._next is None:
-            self._plan(TURNS if self._admission.together < MANY else 0)
+            self._next = self._loop.call_soon(self._look_around)
         return waiting
 
-    def _plan(self, turns: int = 0) -> None:
-        """The next batch is taken in the next turn of the loop or so many later, or once the first of its kind has
-        waited its time."""
+    def _look_around(self) -> None:
+        # Who began in the turn in which the first one was queued is known now. Alone it waits for nobody.
+        self._take_after(TURNS if 1 < self._admission.together < MANY else 0)
+
+    def _plan(self) -> None:
+        """The next batch is taken in the next turn of the loop, or once the first of its kind has waited its time."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -173,7 +185,7 @@ class Batcher:
         if left > 0:
             self._next = self._loop.call_later(left, self._take_after, 0)
         else:
-            self._next = self._loop.call_soon(self._take_after, turns)
+            self._next = self._loop.call_soon(self._take_after, 0)
 
     def _take_after(self, turns: int) -> None:
         assert self._loop is not None, "something was queued"
@@ -191,7 +203,7 @@ class Batcher:
         while is_due and left > 0:
             batch = self._queue.take(self._running)
             if batch:
-                left -= sum(len(one.rows) for one in batch)
+                left -= sum([one.size for one in batch])
                 self._start(batch)
             is_due = self._queue.seconds_left(self._running) == 0
         self._plan()
@@ -231,9 +243,9 @@ class Batcher:
         return _Run(tensors, started, time.perf_counter() - started)
 
     def _tell(self, batch: list[Waiting], run: _Run) -> None:
-        count = sum(len(one.rows) for one in batch)
+        count = sum([one.size for one in batch])
         for name, values in run.tensors.items():
-            if np.shape(values)[:1] != (count,):
+            if values.shape[:1] != (count,):
                 raise BatchSizeError(f"output '{name}' has not one row for each of {count}")
         told = Outputs(self._session.contract, run.tensors)
         first = 0
@@ -241,8 +253,8 @@ class Batcher:
             one.timing.queue += run.started - one.since
             one.timing.inference += run.seconds
             if not one.done.done():
-                one.done.set_result(Rows(told, first, len(one.rows)))
-            first += len(one.rows)
+                one.done.set_result(Rows(told, first, one.size))
+            first += one.size
         assert self._loop is not None, "something was queued"
         # Once the callers have gone on.
         self._loop.call_soon(self._count, batch, told, count, run)

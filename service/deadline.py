@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from contextvars import Context
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
+from service.exchange import NOW, Running
 from service.problems import DeadlinePassed, InvalidInput
 
 HEADER = b"x-request-timeout-ms"
@@ -18,13 +19,25 @@ Headers = Iterable[tuple[bytes, bytes]]
 Answer = TypeVar("Answer")
 
 
+class Waiter(Protocol):
+    """Who waits for an answer, and whether its time is over."""
+
+    is_over: bool
+
+    def cancel(self) -> bool:
+        """It waits no longer."""
+
+    def uncancel(self) -> int:
+        """It has heard so; how many others asked it to end."""
+
+
 class Deadlines:
     """The setting's time for every request, or less where the request says so."""
 
     def __init__(self, longest_ms: int) -> None:
         self.longest_ms = longest_ms
         # By tick of the loop's clock: who is ended then.
-        self._due: dict[int, set[_Wait]] = {}
+        self._due: dict[int, set[Waiter]] = {}
         # One timer looks at the next tick that somebody waits for: one for each would stay for as long as a request may
         # take, long after it was answered.
         self._timer: asyncio.TimerHandle | None = None
@@ -46,29 +59,37 @@ class Deadlines:
 
         As asyncio.timeout_at, without a timer and several questions to the loop for each: a tenth of a request's time.
         """
-        task = asyncio.current_task(loop)
-        assert task is not None, "a request is answered in a task"
-        tick = int(deadline * TICKS_PER_SECOND) + 1
-        wait, due = _Wait(task), self._due_at(tick, loop)
-        due.add(wait)
+        task = NOW.call or asyncio.current_task(loop)
+        assert task is not None, "a request is answered by one of them"
+        wait = _Wait(task)
+        tick = self.begin(wait, deadline, loop)
         try:
             return await answer
         except asyncio.CancelledError:
-            if wait.is_over and task.uncancel() == 0:
-                raise DeadlinePassed("the request's time was over before it was answered") from None
+            if late := passed(wait):
+                raise late from None
             raise
         finally:
-            due.discard(wait)
-            if not due and self._due.get(tick) is due:
-                del self._due[tick]
+            self.end(wait, tick)
 
-    def _due_at(self, tick: int, loop: asyncio.AbstractEventLoop) -> "set[_Wait]":
+    def begin(self, waiter: Waiter, deadline: float, loop: asyncio.AbstractEventLoop) -> int:
+        """The waiter is cancelled at the deadline, unless it ends before; gives what `end` asks for."""
+        tick = int(deadline * TICKS_PER_SECOND) + 1
         due = self._due.get(tick)
         if due is None:
             due = self._due[tick] = set()
             if self._timer is None or tick < self._looks_at:
                 self._look_at(tick, loop)
-        return due
+        due.add(waiter)
+        return tick
+
+    def end(self, waiter: Waiter, tick: int) -> None:
+        """It waits no longer."""
+        due = self._due.get(tick)
+        if due is not None:
+            due.discard(waiter)
+            if not due:
+                del self._due[tick]
 
     def _look_at(self, tick: int, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -79,19 +100,32 @@ class Deadlines:
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         for tick in [tick for tick in self._due if tick <= self._looks_at]:
-            for wait in self._due.pop(tick):
-                wait.is_over = True
-                wait.task.cancel()
+            for waiter in self._due.pop(tick):
+                waiter.is_over = True
+                waiter.cancel()
         if self._due:
             self._look_at(min(self._due), loop)
 
 
+def passed(waiter: Waiter) -> DeadlinePassed | None:
+    """What a cancelled waiter is told, where it was cancelled because its time is over, and for nothing else."""
+    if waiter.is_over and waiter.uncancel() == 0:
+        return DeadlinePassed("the request's time was over before it was answered")
+    return None
+
+
 @dataclass(eq=False, slots=True)
 class _Wait:
-    """A task that waits for an answer, and whether its time is over."""
+    """One of the times that a task, or a call, has."""
 
-    task: "asyncio.Task[object]"
+    task: asyncio.Task[Any] | Running
     is_over: bool = False
+
+    def cancel(self) -> bool:
+        return self.task.cancel()
+
+    def uncancel(self) -> int:
+        return self.task.uncancel()
 
 
 def _milliseconds(value: bytes) -> int:

@@ -135,9 +135,10 @@ def _canvas(model: ServedModel) -> Canvas:
 
 def media_type_of(received: Received) -> str:
     """The Content-Type without its parameters, empty where there is none."""
-    if received.content_type == JSON:
+    content_type = received.head.content_type
+    if content_type == JSON:
         return JSON
-    name, _ = parse_options_header(received.content_type)
+    name, _ = parse_options_header(content_type)
     return name.decode("latin-1")
 
 
@@ -151,7 +152,8 @@ def _check_is_json(received: Received) -> None:
 
 def _sequence(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
     most_steps = most_steps_of(model, 1, limits.time_steps)
-    _check_is_sane(content, model, most_steps)
+    if len(content) > SHORT_BODY_BYTES:
+        _check_is_sane(content, model, most_steps)
     sequence: Values = (
         validated(FlatSequenceBody, content).sequence
         if _is_flat(content, model)
@@ -164,7 +166,8 @@ def _sequence(content: bytes, model: ServedModel, limits: Limits) -> list[Input]
 
 def _sequences(content: bytes, model: ServedModel, limits: Limits) -> list[Input]:
     most_steps = most_steps_of(model, limits.batch_inputs, limits.time_steps)
-    _check_is_sane(content, model, most_steps)
+    if len(content) > SHORT_BODY_BYTES:
+        _check_is_sane(content, model, most_steps)
     sequences: Sequence[Values] = (
         validated(FlatSequencesBody, content).sequences
         if _is_flat(content, model)
@@ -198,8 +201,6 @@ def _check_is_sane(content: bytes, model: ServedModel, most_steps: int) -> None:
     """Refuse long bodies that cannot be right before they are parsed: parsed, they take fifty times their length.
     Commas part both values and lists, so they bound what a parser makes of the body.
     """
-    if len(content) <= SHORT_BODY_BYTES:
-        return
     if content.count(b'"') > MOST_QUOTES_OF_NUMBERS:
         raise InvalidInput("the body has strings or unknown members in it, expected are numbers alone")
     features = _features(model)
@@ -217,11 +218,16 @@ def _input(values: Values, model: ServedModel, place: str) -> Input:
     if not values or (steps is not None and len(values) != steps):
         taken = "at least 1" if steps is None else steps
         raise InvalidInput(f"{place} has {len(values)} time steps, model '{model.name}' takes {taken}")
-    rows: list[Any] = list(values) if isinstance(values[0], list) else []
-    if rows and set(map(len, rows)) != {features}:
+    shape = (len(values), features)
+    try:
+        result = np.array(values, np.float32)
+    except ValueError:  # rows of several lengths
+        result = None
+    if result is None or (result.shape != shape and isinstance(values[0], list)):
+        rows: list[Any] = list(values)
         step, row = next((step, row) for step, row in enumerate(rows) if len(row) != features)
         raise InvalidInput(f"{place}[{step}] has {len(row)} values, model '{model.name}' takes {features} features")
-    return np.array(values, np.float32).reshape(len(values), features)
+    return result.reshape(shape)
 
 
 def _check_count(count: int, most: int, place: str) -> None:
@@ -268,7 +274,7 @@ def _check_is_of_pictures(content: bytes, most: int) -> None:
 
 
 def _form_files(received: Received, most: int) -> list[bytes]:
-    return file_fields(received.content, received.content_type, most)
+    return file_fields(received.content, received.head.content_type, most)
 
 
 def _looks_like_json(content: bytes) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 STATE = "heed_exchange"
@@ -27,25 +26,24 @@ class Answering(Protocol):
         """An answer was written in that time."""
 
 
-@dataclass(slots=True)
 class Exchange:
     """Filled in on the way. `is_refused`: there was no place when it came; `waited_seconds`: for its turn to begin;
-    `route`: the path's template, "other" where there is none; `media_type`: the one of the route's that Accept prefers;
-    `problem`: its word. The loop is kept because asking for
+    `route`: the path's template, "other" where there is none; `problem`: its word. The loop is kept because asking for
     it costs a system call in Python 3.11.
     """
 
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    started: float = field(default_factory=time.perf_counter)
-    is_refused: bool = False
-    waited_seconds: float = 0.0
-    request_id: bytes = b""
-    traceparent: bytes = b""
-    status: int = STATUS_OF_A_GONE_CLIENT
-    route: str = "other"
-    media_type: str = ""
-    problem: str = ""
+    is_refused = False
+    waited_seconds = 0.0
+    request_id = b""
+    traceparent = b""
+    status = STATUS_OF_A_GONE_CLIENT
+    route = "other"
+    problem = ""
     model: Answering | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop or asyncio.get_running_loop()
+        self.started = time.perf_counter()
 
     @property
     def outcome(self) -> str:
@@ -60,7 +58,32 @@ class Exchange:
         return time.perf_counter() - self.started
 
 
-# The one that is answered now: log lines are marked with its ids.
+class Running(Protocol):
+    """A call that is on its way: call.py."""
+
+    exchange: Exchange
+
+    def cancel(self, msg: Any = None) -> bool:
+        """As a task's."""
+
+    def uncancel(self) -> int:
+        """As a task's."""
+
+
+class Now:
+    """What is answered at this moment without a task around it, if that is so. One for the process: an attribute of
+    its own class would have Python look up all others anew each time that it changes.
+    """
+
+    __slots__ = ("call",)
+    call: Running | None
+
+    def __init__(self) -> None:
+        self.call = None
+
+
+NOW = Now()
+# The one that a task answers. Log lines are marked with the ids of the one or the other.
 CURRENT: ContextVar[Exchange] = ContextVar("heed_exchange")
 
 
@@ -75,7 +98,7 @@ def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
 
 def with_request(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A processor of structlog: adds the ids of the request that is answered."""
-    exchange = CURRENT.get(None)
+    exchange = NOW.call.exchange if NOW.call else CURRENT.get(None)
     if exchange is not None:
         event.setdefault("request_id", exchange.request_id.decode())
         if exchange.traceparent:

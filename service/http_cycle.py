@@ -1,19 +1,25 @@
 """One request and its answer on a connection: an answer that is whole goes out in one piece."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import Scope
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.exchange import Exchange
+
+if TYPE_CHECKING:  # the parent of the workers needs none of what these need
+    from service.direct import Known
+    from service.front import Found
 
 
 class Answer(NamedTuple):
     """A whole answer. Its headers say its length."""
 
     status: int
-    headers: Iterable[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]]
     content: bytes
 
 
@@ -24,6 +30,12 @@ class Cycle(RequestResponseCycle):
 
     # As Starlette has it: one dictionary, whose keys are the application's too.
     scope: Scope  # type: ignore[assignment]
+    # As a Whole's, where it came whole: direct.py.
+    exchange: Exchange
+    found: "Found"
+    content: bytes
+    known: "Known | None" = None
+    raw: bytes | None = None
     _head: HTTPResponseStartEvent | None = None
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -45,28 +57,62 @@ class Cycle(RequestResponseCycle):
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if not self.disconnected:
-            self.answer(Answer(head["status"], head["headers"], body))
+            self.answer(Answer(head["status"], list(head["headers"]), body))
+
+    def give(self, answer: Answer | None) -> None:
+        """Write it, unless the client is gone."""
+        if answer is not None and not self.disconnected:
+            self.answer(answer)
 
     def answer(self, answer: Answer) -> None:
         """Write it, and end the request."""
         status, headers, body = answer
-        parts = [STATUS_LINE[status]]
-        is_closed = False
-        for name, value in (*self.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-            is_closed = is_closed or (name == b"connection" and b"close" in value.lower())
-        self.keep_alive = self.keep_alive and not is_closed
-        if not (self.keep_alive or is_closed):
-            parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", b"" if self.scope["method"] == "HEAD" else body)
+        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
+        is_closed = b"close" in dict(headers).get(b"connection", b"").lower()
+        if is_closed:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        content = b"" if self.scope["method"] == "HEAD" else body
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"".join(parts))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join(lines), content))
         self.message_event.set()
         # While the rest of a body is on its way, the protocol closes: more gently, so that this answer is not lost.
         if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()
+
+
+class _NobodyWaits(asyncio.Event):
+    """For what is there already."""
+
+    def set(self) -> None:
+        """Nobody is told."""
+
+
+class KnownCycle(Cycle):
+    """One whose head came before, and whose body is there: it takes no ASGI to answer it."""
+
+    body = bytearray()
+    more_body = False
+    disconnected = False
+    keep_alive = True
+    response_started = False
+    response_complete = False
+    message_event = _NobodyWaits()
+
+    def __init__(self, known: "Known", raw: bytes, exchange: Exchange, protocol: HttpToolsProtocol) -> None:
+        # Not uvicorn's own: it keeps what it needs to read a body.
+        self.known = known
+        self.content = raw[known.head_size :]
+        self.scope = known.scope
+        self.found = known.found
+        self.exchange = exchange
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.default_headers = protocol.server_state.default_headers
+        self.on_response = protocol.on_response_complete
 
 
 def _is_whole(head: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:

@@ -4,38 +4,29 @@ import asyncio
 from collections import deque
 from contextvars import Context
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import orjson
-from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.admission import ADMISSION, PROBES, Admission
+from service.call import Call
 from service.exchange import GONE, STATE, Exchange
-from service.http_cycle import Answer, Cycle
+from service.http_cycle import Cycle, KnownCycle
 from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, ServingError, problem_document
 from service.request_id import HEADER, new_request_id
 
-# Where the lifespan's state holds what refuses.
-REFUSALS = "heed_refusals"
+if TYPE_CHECKING:  # the parent of the workers needs none of what it needs
+    from service.direct import Direct, Known
+
+# Where the lifespan's state holds what answers without ASGI.
+DIRECT = "heed_direct"
 MAX_HEAD_BYTES = 64 * 1024
 # What a client sent before it could know that the server stops is on its way no longer than this.
 DRAINING_SECONDS = 0.5
 # The rest of a body whose request is answered already is read no longer.
 LINGERING_SECONDS = 5
-
-
-class Refusing(Protocol):
-    """What refuses requests that find no place. `answers`: else their route tells it."""
-
-    answers: bool
-
-    def takes(self, scope: Scope) -> bool:
-        """Whether this request needs a place; else it goes its way to the application."""
-
-    def answer(self, scope: Scope, exchange: Exchange) -> Answer:
-        """The refusal. It is told in the log and in the metrics."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -48,37 +39,61 @@ class HttpProtocol(HttpToolsProtocol):
     _is_draining = False
     # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
     _running: Cycle | None = None
-    _task: asyncio.Task[None] | None = None
+    _task: asyncio.Task[None] | Call | None = None
     # The request before was refused for want of a place.
     _is_refused = False
     _is_reading = False
+    # The request that begins once what came with its head is read; only then is it known whether it came whole.
+    _arrived: tuple[Cycle, ASGI3Application] | None = None
     # In the loop's time; None while a request is on its way.
     _idle_since: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
-    # The request that is refused once what came with its head is read.
-    _turned_away: Cycle | None = None
     # What is sent once all requests that came whole are answered; None while the connection goes on.
     _last_words: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser. Counts the bytes that came since the last request's head was complete."""
+        """Feed the parser, unless it is a whole request whose head was parsed before. Counts the bytes that came since
+        the last request's head was complete.
+        """
         if self._last_words is not None:
+            return
+        is_next = self._awaits_the_next()
+        if is_next and self._direct is not None and (known := self._direct.known(data)) is not None:
+            self._begin_known(known, data)
             return
         self._head_bytes += len(data)
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
-        if self._turned_away is not None:
-            cycle, self._turned_away = self._turned_away, None
-            self._turn_away(cycle)
+        if self._arrived is not None:
+            (cycle, app), self._arrived = self._arrived, None
+            if is_next and cycle.keep_alive and not (cycle.more_body or self.pipeline or self._head_bytes):
+                cycle.raw = data
+            self._arrive(cycle, app)
         if self._head_bytes > MAX_HEAD_BYTES and self._last_words is None and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes"))
+
+    def _awaits_the_next(self) -> bool:
+        """Whether the request before is read and answered, and nothing of another one came."""
+        if self._head_bytes or self._is_draining or self.flow.write_paused or self.transport.is_closing():
+            return False
+        cycle = self.cycle
+        return cycle is None or (cycle.response_complete and not cycle.more_body)
+
+    def _begin_known(self, known: "Known", data: bytes) -> None:
+        self._idle_since = None
+        self.cycle = KnownCycle(known, data, Exchange(self.loop), self)
+        if self._is_refused:
+            self._arrive(self.cycle, self.app)
+        else:
+            # It is no probe: nothing is to be weighed.
+            self._begin(self.cycle, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the connection."""
         super().connection_made(transport)
         self._admission: Admission = self.app_state[ADMISSION]
-        self._refusals: Refusing | None = self.app_state.get(REFUSALS)
+        self._direct: Direct | None = self.app_state.get(DIRECT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits for an answer is gone: neither decoding nor a run is done for it any more."""
@@ -92,8 +107,15 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(  # type: ignore[override]  # the class of cycles is ours
         self, cycle: Cycle, app: ASGI3Application
     ) -> None:
+        """Begin to answer, once what came with the request's head is taken in."""
+        cycle.exchange = cycle.scope["state"][STATE] = Exchange(self.loop)
+        if self._is_reading:
+            self._arrived = (cycle, app)
+        else:
+            self._arrive(cycle, app)
+
+    def _arrive(self, cycle: Cycle, app: ASGI3Application) -> None:
         """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
-        cycle.scope["state"][STATE] = Exchange(self.loop)
         if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
             return
@@ -111,34 +133,42 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse_place(cycle, app)
 
     def _refuse_place(self, cycle: Cycle, app: ASGI3Application) -> None:
-        if self._refusals is None or not self._refusals.takes(cycle.scope):
+        direct = self._direct
+        found = None if direct is None else cycle.known.found if cycle.known else direct.find(cycle.scope)
+        if direct is None or found is None:
             # It needs none.
             self._start(cycle, app)
             return
-        exchange: Exchange = cycle.scope["state"][STATE]
-        exchange.is_refused = self._is_refused = True
-        if not self._refusals.answers or cycle.flow.write_paused:
+        cycle.exchange.is_refused = self._is_refused = True
+        if cycle.flow.write_paused:
             self._start(cycle, app)
-        elif self._is_reading:
-            # Not before the rest of what came with the head is taken in; and not later, while it is in the cache.
-            self._turned_away = cycle
-        else:
-            # Not within the end of the request before, as a long pipeline of them would have it.
-            self.loop.call_soon(self._turn_away, cycle)
-
-    def _turn_away(self, cycle: Cycle) -> None:
-        assert self._refusals is not None, "or it was not turned away"
-        if cycle.disconnected:
-            self._start(cycle, self.app)
             return
         self._running = cycle
-        cycle.answer(self._refusals.answer(cycle.scope, cycle.scope["state"][STATE]))
+        direct.refuse(found, cycle)
 
     def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
         self._running = cycle
-        self._task = task = self.loop.create_task(cycle.run_asgi(app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        if self._direct is None or not self._is_whole(cycle, self._direct):
+            self._task = task = self.loop.create_task(cycle.run_asgi(app))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+        else:
+            self._task = call = self._direct.call(cycle, self.tasks)
+            call.go_on()
+
+    def _is_whole(self, cycle: Cycle, direct: "Direct") -> bool:
+        """Whether it can be answered without ASGI."""
+        if cycle.known is not None:
+            return True
+        if cycle.more_body or cycle.flow.write_paused:
+            return False
+        found = direct.find(cycle.scope)
+        if found is None or not direct.takes(found, cycle.scope, cycle.body):
+            return False
+        cycle.found, cycle.content = found, bytes(cycle.body)
+        # Where more came behind it uvicorn reads on only once the body is asked for; and a client's end is read too.
+        cycle.flow.resume_reading()
+        return True
 
     def shutdown(self) -> None:
         """Answer what runs or is on its way, then close: uvicorn would reset a request that it has not read yet."""
@@ -190,9 +220,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            # Not within the end of the one before: of a long pipeline each would be answered within another's end.
+            self.loop.call_soon(self._start_next, *self.pipeline.pop())
         else:
             self._become_idle()
+
+    def _start_next(self, cycle: Cycle, app: ASGI3Application) -> None:
+        if not self.transport.is_closing():
+            self._start_asgi_task(cycle, app)
 
     def _become_idle(self) -> None:
         self._idle_since = self.loop.time()

@@ -47,7 +47,7 @@ class InferenceDecoder:
             raise UnsupportedMediaType(
                 f"Content-Type is '{media_type[:80]}', this route takes {JSON} or {OCTET_STREAM}; with curl: --json '…'"
             )
-        parts = parts_of(received.content, received.scope["headers"])
+        parts = parts_of(received.content, received.head.headers)
         decode = partial(_inference, parts, model, self._limits)
         if len(parts.head) <= SHORT_BODY_BYTES:
             return received.timing.decoding(decode)

@@ -1,5 +1,6 @@
 """The body of an inference request: its JSON, held against the protocol's schema, and the binary data after it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
 import orjson
@@ -90,7 +91,7 @@ class Parts(NamedTuple):
     binary: memoryview | None
 
 
-def parts_of(content: bytes, headers: list[tuple[bytes, bytes]]) -> Parts:
+def parts_of(content: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Parts:
     """The two parts of a body. Raises InvalidInput."""
     lengths = {value for name, value in headers if name == LENGTH_HEADER}
     if not lengths:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -16,7 +17,7 @@ from service.batch_queue import Row
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository
-from service.routing import JSON, Content, Document, Received
+from service.routing import JSON, Content, Document, Received, Write, json_of
 from service.session import Tensor
 from service.timing import Timing
 from service.versions import ServedModel
@@ -57,14 +58,14 @@ class Predictions:
     decoder: Decoder
     pictures: AnswerPictures
 
-    async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Document | Content:
+    async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Write | Content:
         """Predict the label of one time series, with the attention over its steps."""
         model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequence(received, model)
-        answer = (await self._answers(model, asked, inputs, received.timing))[0]
-        if received.exchange.media_type == JSON:
-            return answer
-        return await self._picture(answer, inputs[0], asked, received)
+        row = await model.batcher.run_one(inputs[0], model.outputs_of[asked.attention], received.timing)
+        if received.head.media_type == JSON:
+            return partial(_written, model, asked, row)
+        return await self._picture(_answer(model, asked, row), inputs[0], asked, received)
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
@@ -78,7 +79,7 @@ class Predictions:
         pictures = await self.decoder.picture(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
         answer = answers[0] | {"image": pictures[0].description}
-        if received.exchange.media_type == JSON:
+        if received.head.media_type == JSON:
             return answer
         given = await self.decoder.thumbnail(received, pictures[0], LARGEST_SIDE)
         return await self._picture(answer, given, asked, received)
@@ -94,7 +95,7 @@ class Predictions:
         self, answer: Document, given: Tensor | bytes, asked: PictureQuery, received: Received
     ) -> Content:
         sheet = Sheet(LOOKS[asked.look], asked.width)
-        return await self.pictures.of(answer, given, received.exchange.media_type, sheet)
+        return await self.pictures.of(answer, given, received.head.media_type, sheet)
 
     def _model(self, task: Any, asked: PredictionQuery, received: Received) -> ServedModel:
         model = self.repository.served_for(task, task if asked.model is None else asked.model, asked.version)
@@ -114,7 +115,16 @@ class Predictions:
         return [_answer(model, asked, row, place) for row, place in zip(rows, places, strict=True)]
 
 
-def _answer(model: ServedModel, asked: PredictionQuery, row: Row, place: str) -> Document:
+def _written(model: ServedModel, asked: PredictionQuery, row: Row) -> Content:
+    if asked.label is not None:
+        return json_of(_answer(model, asked, row))
+    try:
+        return Content(model.text_of[asked.attention].of(row.outputs, row.place), JSON)
+    except NotFiniteError as error:
+        raise InvalidInput(str(error)) from error
+
+
+def _answer(model: ServedModel, asked: PredictionQuery, row: Row, place: str = "") -> Document:
     try:
         return {"model": model.identity, **row.outputs.answer(row.place, asked.attention, asked.label)}
     except NotFiniteError as error:

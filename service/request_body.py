@@ -2,13 +2,13 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
+from service.call import rest_of
 from service.problems import BodyTimeout, DeadlinePassed, MalformedBody, ServingError, TooLarge
 
 # From here on a body counts: as bytes, and as the many times more that JSON of this length can become.
@@ -58,6 +58,14 @@ class BodyReader:
         self._most_at_once = min(limit, LONG_BODY_BYTES)
         self._long_bodies = asyncio.Semaphore(LONG_BODIES_AT_ONCE)
 
+    def takes_whole(self, headers: Iterable[tuple[bytes, bytes]], content: bytes | bytearray) -> bool:
+        """Whether this is a body as `read` gives it: nothing is left to be inflated, and it needs no place."""
+        return len(content) <= self._most_at_once and not any(name == b"content-encoding" for name, _ in headers)
+
+    def check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Raises MalformedBody or TooLarge."""
+        self._checked(headers)
+
     async def read(self, scope: Scope, receive: Receive, deadline: float | None = None) -> Body:
         """The whole body, inflated; whoever gets it releases it. The deadline is in the time of the event loop.
 
@@ -66,7 +74,7 @@ class BodyReader:
         inflate = self._checked(scope["headers"])
         steps = receive().__await__()
         try:
-            first: Awaitable[Message] = _Begun(steps, next(steps))
+            first: Awaitable[Message] = rest_of(steps, next(steps))
         except StopIteration as arrived:
             # It came with the head, as most bodies do: there is nothing to wait for, and no timer is set.
             message: Message = arrived.value
@@ -170,27 +178,6 @@ class _Patience:
 
     def _end(self) -> float:
         return self._due if self._deadline is None else min(self._due, self._deadline)
-
-
-class _Begun:
-    """An awaitable whose first step was taken and waits for something; awaiting it goes on from there."""
-
-    def __init__(self, steps: Generator[Any, Any, Message], waits_for: Any) -> None:
-        self._steps = steps
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        try:
-            while True:
-                try:
-                    sent = yield self._waits_for
-                except BaseException as error:  # noqa: BLE001  # handed on, as `yield from` does
-                    self._waits_for = self._steps.throw(error)
-                else:
-                    self._waits_for = self._steps.send(sent)
-        except StopIteration as end:
-            message: Message = end.value
-            return message
 
 
 async def _as_awaitable(message: Message) -> Message:

@@ -5,11 +5,12 @@ import re
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from service.access_log import AccessLog
 from service.exchange import CURRENT, GONE, STATUS_OF_A_GONE_CLIENT, Exchange, exchange_of
 from service.problems import DETAIL_OF_500, Draining, InternalError, ServingError, send_problem
-from service.request_id import HEADER, request_id
+from service.request_id import HEADER, new_request_id, request_id
 
 TRACEPARENT = b"traceparent"
 SANE_TRACEPARENT = re.compile(rb"[\x21-\x7e]{1,256}")
@@ -28,20 +29,18 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        begin(scope, exchange)
+        CURRENT.set(exchange)
+        identify(scope, exchange)
         await self._answer(scope, receive, _Response(send, exchange))
         self._access_log.tell(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         try:
             await self._app(scope, receive, response.send)
-        except asyncio.CancelledError as cancelled:
-            # uvicorn cancels what still runs when the time for stopping is over; the task ends here either way.
-            if cancelled.args != (GONE,):
-                await response.refuse(Draining("the server is stopping", {"Retry-After": "1"}), scope, receive)
-        except Exception as error:  # the edge: everything that was not told as a problem is our bug
-            self._logger.error("request failed", exc_info=error)
-            await response.refuse(InternalError(DETAIL_OF_500), scope, receive)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # the edge
+            problem = problem_of(error, self._logger)
+            if problem is not None:
+                await response.refuse(problem, scope, receive)
 
 
 class _Response:
@@ -65,8 +64,25 @@ class _Response:
             await send_problem(error, scope, receive, self.send)
 
 
-def begin(scope: Scope, exchange: Exchange) -> None:
-    """From now on the request is answered: the ids that it goes by, and how long it has waited for this."""
+def problem_of(error: BaseException, logger: FilteringBoundLogger) -> ServingError | None:
+    """What is told where a request ended with this error. None: its client is gone. Our bugs are logged here."""
+    if isinstance(error, ServingError):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        # uvicorn cancels what still runs when the time for stopping is over; the request ends here either way.
+        return None if error.args == (GONE,) else Draining("the server is stopping", {"Retry-After": "1"})
+    logger.error("request failed", exc_info=error)
+    return InternalError(DETAIL_OF_500)
+
+
+def identify_anew(exchange: Exchange) -> None:
+    """As `identify`, of a request that came without ids."""
+    exchange.waited_seconds = exchange.seconds
+    exchange.request_id = new_request_id()
+
+
+def identify(scope: Scope, exchange: Exchange) -> None:
+    """Note the ids that the request goes by, now that it begins to be answered, and how long it has waited for this."""
     exchange.waited_seconds = exchange.seconds
     ids: list[bytes] = []
     traces: list[bytes] = []
@@ -79,4 +95,3 @@ def begin(scope: Scope, exchange: Exchange) -> None:
     if traces and SANE_TRACEPARENT.fullmatch(traces[0]):
         # In a log line it may reach a terminal.
         exchange.traceparent = traces[0]
-    CURRENT.set(exchange)

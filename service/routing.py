@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl
@@ -10,13 +10,16 @@ from urllib.parse import parse_qsl
 import orjson
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers as HeadersByName
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
+from service.deadline import Headers
 from service.exchange import Exchange, exchange_of
+from service.http_cycle import Answer
 from service.negotiation import preferred
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
@@ -29,7 +32,7 @@ NOT_MODIFIED = 304
 Document = dict[str, Any]
 Arguments = Callable[[Scope], dict[str, Any]]
 # Awaited with what it asks for by name; gives a JSON document, or content of another type, or what writes that.
-Endpoint = Callable[..., Awaitable[Any]]
+Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
 NO_KEYS = ApiKeys([])
 NOTHING: Mapping[str, str] = {}
@@ -48,20 +51,34 @@ class Content(NamedTuple):
 Write = Callable[[], Content]
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a request's head asks of its route, and that it is in order; equal heads ask the same. `content_type`: empty
+    where there is none; `media_type`: the one of the route's that Accept prefers; `seconds`: the time that the request
+    has, if the route takes a body.
+    """
+
+    headers: Sequence[tuple[bytes, bytes]]
+    content_type: str
+    media_type: str
+    arguments: dict[str, Any]
+    seconds: float
+
+
 class Received(Request):
     """A request with its body already read, within its limits and inflated; without one where a route takes none."""
 
-    def __init__(self, scope: Scope, content: bytes, exchange: Exchange) -> None:
+    def __init__(self, head: Head, content: bytes, exchange: Exchange) -> None:
         # Not Request's own: it keeps what it needs to read a body, and this one is read.
-        self.scope = scope
+        self.head = head
         self.content = content
         self.exchange = exchange
-        self.timing = Timing(queue=self.exchange.waited_seconds)
+        self.timing = Timing(queue=exchange.waited_seconds)
 
     @property
-    def content_type(self) -> str:
-        """The header, empty where there is none."""
-        return next((value.decode("latin-1") for name, value in self.scope["headers"] if name == b"content-type"), "")
+    def headers(self) -> HeadersByName:
+        """By their names."""
+        return HeadersByName(raw=list(self.head.headers))
 
 
 @dataclass(frozen=True)
@@ -122,18 +139,54 @@ class LeanRoute(APIRoute):
         if scope["method"] not in self.taken:
             allowed = ", ".join(self.taken)
             raise MethodNotAllowed(f"this path takes {allowed}, not {scope['method'][:40]}", {"Allow": allowed})
-        self.keys.check(scope["headers"])
-        exchange.media_type = self._media_type(scope)
-        given = self._arguments(scope)
+        head = self.read_head(scope)
         if self._doors is None:
-            if self._received_name:
-                given[self._received_name] = Received(scope, b"", exchange)
-            await _send(send, await self._answer(**given))
+            await _send(send, self.written(await self._answer(**self._given(Received(head, b"", exchange)))))
         else:
-            await self._answer_with_body(self._doors, given, exchange, scope, receive, send)
+            await self._answer_with_body(self._doors, head, exchange, scope, receive, send)
 
-    def _media_type(self, scope: Scope) -> str:
-        accept = b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
+    def read_head(self, scope: Scope) -> Head:
+        """Whatever of a request can be held against the route before its body. Raises ServingError."""
+        headers = scope["headers"]
+        self.keys.check(headers)
+        media_type, arguments, seconds = self._media_type(headers), self._arguments(scope), 0.0
+        if self._doors is not None:
+            seconds = self._doors.admission.deadlines.seconds(headers)
+            self._doors.reader.check(headers)
+        content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
+        return Head(headers, content_type, media_type, arguments, seconds)
+
+    def takes_whole(self, headers: Headers, content: bytes | bytearray) -> bool:
+        """Whether `begun` takes this body: it came whole, and is short and not compressed."""
+        return self._doors is not None and self._doors.reader.takes_whole(headers, content)
+
+    def begun(self, received: Received) -> Coroutine[Any, Any, Any]:
+        """The endpoint, which gives what can be `written`. Raises Overloaded where there is no place for it."""
+        assert self._doors is not None, "it takes a body"
+        self._doors.admission.check(received.exchange.is_refused)
+        return self._answer(**self._given(received))
+
+    def written(self, answer: Document | Content | Write, received: Received | None = None) -> Answer:
+        """What the endpoint gave, as an answer; of one with a body the times are told."""
+        started = time.perf_counter()
+        content = answer if isinstance(answer, Content) else answer() if callable(answer) else json_of(answer)
+        headers = [(b"content-type", content.media_type.encode()), *content.headers]
+        if content.status != NOT_MODIFIED:
+            # There it would be the length of what is not sent.
+            headers.append((b"content-length", b"%d" % len(content.body)))
+        if received is not None:
+            headers.append((b"server-timing", received.timing.server_timing()))
+            if (model := received.exchange.model) is not None:
+                model.decoded(received.timing.decode)
+                model.encoded(time.perf_counter() - started)
+        return Answer(content.status, headers, content.body)
+
+    def _given(self, received: Received) -> dict[str, Any]:
+        name, arguments = self._received_name, received.head.arguments
+        return {**arguments, name: received} if name else arguments
+
+    def _media_type(self, headers: Headers) -> str:
+        accept = b",".join([value for name, value in headers if name == b"accept"]).decode("latin-1")
         usual = self.gives[0]
         if not accept or accept in ("*/*", usual):
             return usual
@@ -145,43 +198,30 @@ class LeanRoute(APIRoute):
         return media_type
 
     async def _answer_with_body(
-        self, doors: Doors, given: dict[str, Any], exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, doors: Doors, head: Head, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         doors.admission.check(exchange.is_refused)
-        deadlines = doors.admission.deadlines
-        seconds = deadlines.seconds(scope["headers"]) - exchange.waited_seconds
-        deadline = exchange.loop.time() + seconds
+        deadline = exchange.loop.time() + head.seconds - exchange.waited_seconds
         try:
             body = await doors.reader.read(scope, receive, deadline)
         except ClientDisconnect:
             return
+        received = Received(head, body.content, exchange)
         try:
-            given[self._received_name] = received = Received(scope, body.content, exchange)
             # Whoever still waits is dropped there; what runs already ends, its answer is not waited for.
-            document = await deadlines.in_time(self._answer(**given), deadline, exchange.loop)
+            document = await doors.admission.deadlines.in_time(self.begun(received), deadline, exchange.loop)
         finally:
             body.release()
-        await _send(send, document, received)
+        await _send(send, self.written(document, received))
 
 
-async def _send(send: Send, answer: Document | Content | Write, received: Received | None = None) -> None:
-    started = time.perf_counter()
-    content = answer if isinstance(answer, Content) else answer() if callable(answer) else _json(answer)
-    headers = [(b"content-type", content.media_type.encode()), *content.headers]
-    if content.status != NOT_MODIFIED:
-        # There it would be the length of what is not sent.
-        headers.append((b"content-length", b"%d" % len(content.body)))
-    if received is not None:
-        headers.append((b"server-timing", received.timing.server_timing()))
-    seconds = time.perf_counter() - started
-    await send({"type": "http.response.start", "status": content.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content.body})
-    if received is not None and received.exchange.model is not None:
-        received.exchange.model.decoded(received.timing.decode)
-        received.exchange.model.encoded(seconds)
+async def _send(send: Send, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.content})
 
 
-def _json(document: Document) -> Content:
+def json_of(document: Document) -> Content:
+    """A document, encoded; NumPy's arrays and numbers in it too."""
     return Content(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), JSON)
 
 

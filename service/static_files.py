@@ -25,7 +25,7 @@ class StaticFiles:
         if file not in self.files:
             raise PathNotFound(_missing(file))
         found, keys = self.files[file]
-        keys.check(received.scope["headers"])
+        keys.check(received.head.headers)
         accept = ",".join(received.headers.getlist("accept"))
         if not is_acceptable(found.media_type, accept):
             raise NotAcceptable(f"Accept is '{accept[:100]}', this file is {found.media_type}")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from service.call import in_a_task
 from service.timing import Timing
 
 Result = TypeVar("Result")
@@ -31,10 +32,12 @@ class Threads:
             timing.queue += time.perf_counter() - asked
             return timing.decoding(function)
 
+        await in_a_task()
         return await to_thread.run_sync(timed, limiter=self._decoding_large if large else self._decoding)
 
     async def specify(self, function: Callable[[], Result]) -> Result:
         """Run `function`, which says how an answer is drawn, in a thread: one at a time, it is all Python."""
+        await in_a_task()
         return await to_thread.run_sync(function, limiter=self._specifying)
 
     def close(self) -> None:

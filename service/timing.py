@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
 class Timing:
     """Seconds of each stage, summed over the parts of one request."""
 
-    decode: float = 0.0
-    queue: float = 0.0
-    inference: float = 0.0
+    decode = 0.0
+    inference = 0.0
+
+    def __init__(self, queue: float = 0.0) -> None:
+        self.queue = queue
 
     def decoding(self, function: Callable[[], Result]) -> Result:
         """Call `function`; the time it takes is decoding."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, get_args
 import orjson
 
 from models.answer import Detail, outputs_needed
+from models.answer_text import AnswerText
 from models.contract import Contract
 from service.batcher import Batcher
 from service.pace import Pace, pace_of
@@ -34,6 +35,11 @@ class ServedModel:
     def outputs_of(self) -> dict[Detail, tuple[str, ...]]:
         """The graph's outputs that an answer of each detail needs."""
         return {detail: outputs_needed(self.contract, detail) for detail in get_args(Detail)}
+
+    @cached_property
+    def text_of(self) -> dict[Detail, AnswerText]:
+        """How its answers of each detail are written."""
+        return {detail: AnswerText(self.contract, detail, {"model": self.identity}) for detail in get_args(Detail)}
 
     @cached_property
     def identity(self) -> dict[str, str]:

@@ -18,9 +18,11 @@ from service.settings import Settings
 class Client:
     """Calls the application from a synchronous test. An exception that leaves the application fails the test."""
 
-    def __init__(self, app: ASGIApp, portal: BlockingPortal) -> None:
+    def __init__(self, app: ASGIApp, portal: BlockingPortal, state: dict[str, Any] | None = None) -> None:
         self.app = app
         self.portal = portal
+        # What the lifespan gave to the connections.
+        self.state = state or {}
 
     def request(self, method: str, url: str, **arguments: Any) -> httpx.Response:
         """One request."""
@@ -74,8 +76,8 @@ def running(
 ) -> Iterator[Client]:
     """The application with its lifespan run."""
     app = create_app(settings, load_graph)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_Lifespan(app)):
-        client = Client(app, portal)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_Lifespan(app)) as state:
+        client = Client(app, portal, state)
         if is_loaded:
             client.wait_until_loaded()
         yield client
@@ -87,10 +89,12 @@ class _Lifespan:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
 
-    async def __aenter__(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    async def __aenter__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
         self._task: asyncio.Task[None] = asyncio.create_task(self._run(scope))
         await self._step("startup")
+        return state
 
     async def _run(self, scope: dict[str, Any]) -> None:
         await self._app(scope, self._to_app.get, self._from_app.put)

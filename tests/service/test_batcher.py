@@ -50,9 +50,11 @@ def test_what_queued_while_the_session_was_busy_runs_together() -> None:
     assert [told(rows) for rows in answers] == [[expected(number)] for number in (1, 2, 3, 4)]
 
 
-@pytest.mark.parametrize(("numbers", "batches"), [((1,), [[(1,)]] * 4), ((1, 2), [[], [], [], [(1, 2, 3)]])])
+@pytest.mark.parametrize(
+    ("numbers", "batches"), [((1,), [[], *[[(1,)]] * 4]), ((1, 2), [[], [], [], *[[(1, 2, 3)]] * 2])]
+)
 def test_only_who_began_with_others_waits_for_more(numbers: tuple[int, ...], batches: list[list[tuple[int]]]) -> None:
-    """Alone, it runs in the turn of the loop in which it queues; with others, a few turns later, with whoever begins
+    """Alone, it runs in the turn of the loop after its own; with others, a few turns later, with whoever begins
     meanwhile."""
     session, admission = EchoSession(ON_LOOP), Admission(1000)
     seen = []
@@ -61,7 +63,7 @@ def test_only_who_began_with_others_waits_for_more(numbers: tuple[int, ...], bat
         batcher = batcher_of("echo", "1", session, admission=admission)
         for number in numbers:
             begin(admission, batcher, number)
-        for turn in range(4):
+        for turn in range(5):
             await turns(1)
             if turn == 1 and len(numbers) > 1:
                 begin(admission, batcher, 3)

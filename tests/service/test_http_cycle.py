@@ -5,7 +5,6 @@ import http.client
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import uvicorn
@@ -21,6 +20,7 @@ from service.admission import ADMISSION, Admission
 from service.http_protocol import HttpProtocol
 from service.metrics import Unmetered
 from service.request_log import RequestLog
+from tests.service.connection import Transport
 from tests.service.listening import Listening, listening
 from tests.service.patience import A_WHILE_SECONDS, PATIENCE_SECONDS
 from tests.service.wire import answer_on, asked, read_answer, until_closed
@@ -101,27 +101,6 @@ def test_whole_answer_comes_in_one_piece(served: Listening) -> None:
             pieces.append(connection.recv(65536))
 
     assert all(piece.startswith(b"HTTP/1.1 200 OK\r\n") and piece.endswith(b"\r\n\r\n" + WHOLE) for piece in pieces)
-
-
-class Transport(asyncio.Transport):
-    """A connection that keeps each piece that was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.closed = asyncio.Event()
-
-    def write(self, data: Any) -> None:
-        """Keep it."""
-        self.pieces.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self.closed.is_set()
-
-    def close(self) -> None:
-        """Note it."""
-        self.closed.set()
 
 
 def written(*data: bytes) -> list[bytes]:

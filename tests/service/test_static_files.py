@@ -10,7 +10,7 @@ from service.api_keys import ApiKeys
 from service.exchange import Exchange
 from service.libraries import LIBRARIES, NEEDED, missing_libraries
 from service.problems import PathNotFound, Unauthorized
-from service.routing import Received
+from service.routing import Head, Received
 from service.static_file import MEDIA_TYPES, StaticFile
 from service.static_files import DOCUMENTATION, FOLDER, StaticFiles, static_files
 from tests.service.client import Client, problem
@@ -157,8 +157,8 @@ def test_a_file_opens_with_the_page_that_loads_it(client: Client, folder: Path, 
 
 async def given(files: StaticFiles, name: str, headers: dict[str, str]) -> bytes:
     """A file by its name, asked for with these headers."""
-    scope = {"type": "http", "headers": Headers(headers).raw}
-    return (await files.give(name, Received(scope, b"", Exchange()))).body
+    head = Head(Headers(headers).raw, content_type="", media_type="", arguments={}, seconds=0)
+    return (await files.give(name, Received(head, b"", Exchange()))).body
 
 
 def test_a_missing_library_is_told_with_the_command(client: Client, tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""Requests that came whole are answered by the connection itself: the route's own answer, without ASGI's way to it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+from starlette.types import Scope
+
+from service.access_log import AccessLog
+from service.admission import Admission
+from service.call import Call
+from service.deadline import passed
+from service.exchange import CURRENT, Exchange
+from service.front import Found, Front
+from service.http_cycle import Answer
+from service.problems import Overloaded, ServingError, problem_content
+from service.request_id import HEADER
+from service.request_log import TRACEPARENT, identify, identify_anew, problem_of
+from service.routing import Head, Received
+
+END_OF_HEAD = b"\r\n\r\n"
+# Of heads that were asked before so many are kept, none longer than this: a few megabytes.
+MOST_KNOWN, LONGEST_KNOWN = 1024, 2048
+# What has one of these is one request's own, or is more than a request.
+NEVER_KNOWN = {HEADER, TRACEPARENT, b"upgrade", b"expect"}
+
+
+class Known(NamedTuple):
+    """A head that was asked before. `size`: of the whole request; `head_size`: without its body."""
+
+    size: int
+    head_size: int
+    scope: Scope
+    found: Found
+    head: Head
+
+
+class Whole(Protocol):
+    """A request that came whole. `known`: what it asks, where its head came before; `raw`: its bytes, where they are
+    in one piece that may come again.
+    """
+
+    scope: Scope
+    exchange: Exchange
+    found: Found
+    content: bytes
+    known: Known | None
+    raw: bytes | None
+
+    def give(self, answer: Answer | None) -> None:
+        """The answer; None: nobody waits for it any more."""
+
+
+class Direct:
+    """Lean routes that take a body. ASGI's messages, and a task for each request, cost as much as the answer; and a
+    server that is asked for more than it can do spends its time on refusals: each that is cheaper is an answer.
+    """
+
+    def __init__(self, front: Front, admission: Admission, access_log: AccessLog, has_origins: bool = False) -> None:
+        """`has_origins`: something stands in front of the routes that has its word where a request names its origin."""
+        self.admission = admission
+        self.access_log = access_log
+        self.logger = structlog.get_logger("service.direct")
+        self._front = front
+        self._has_origins = has_origins
+        # Whoever keeps a connection sends the same head again and again. By its bytes.
+        self._known: dict[bytes, Known] = {}
+        # By how many wait.
+        self._refusals: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+
+    def known(self, data: bytes) -> Known | None:
+        """What these bytes ask, if they are one whole request, the first of which was parsed."""
+        known = self._known.get(data[: data.find(END_OF_HEAD) + len(END_OF_HEAD)])
+        return known if known is not None and known.size == len(data) else None
+
+    def find(self, scope: Scope) -> Found | None:
+        """The route, if it is one that needs a place for a request's body."""
+        found = self._front.find(scope)
+        if found is None or scope["method"] not in found.route.taken or not found.route.needs_place(self.admission):
+            return None
+        if self._has_origins and any(name == b"origin" for name, _ in scope["headers"]):
+            return None
+        return found
+
+    def takes(self, found: Found, scope: Scope, content: bytes | bytearray) -> bool:
+        """Whether nothing has to be done with the body that takes its time."""
+        return found.route.takes_whole(scope["headers"], content)
+
+    def call(self, whole: Whole, among: set[Any]) -> Call:
+        """What answers the request; `among`: as a Call's."""
+        exchange, route, known = whole.exchange, whole.found.route, whole.known
+        exchange.route = route.path
+        received: Received | None = None
+        try:
+            if known is None:
+                identify(whole.scope, exchange)
+                head = self._read_head(whole)
+            else:
+                # It has no id.
+                identify_anew(exchange)
+                head = known.head
+            received = Received(head, whole.content, exchange)
+            coroutine = route.begun(received)
+        except Exception as error:  # noqa: BLE001  # told as any other
+            coroutine = _failed(error)
+        return _Call(self, whole, received, coroutine, among)
+
+    def refuse(self, found: Found, whole: Whole) -> None:
+        """Answer: overloaded, as a problem."""
+        exchange = whole.exchange
+        identify(whole.scope, exchange)
+        exchange.route = found.route.path
+        waiting = self.admission.waiting
+        # In a crowd as many wait again and again.
+        content = self._refusals.get(waiting)
+        if content is None:
+            content = self._refusals[waiting] = problem_content(self.admission.overloaded())
+        whole.give(_problem(Overloaded, content, exchange))
+        marked = CURRENT.set(exchange)
+        self.access_log.tell(whole.scope, exchange)
+        CURRENT.reset(marked)
+
+    def _read_head(self, whole: Whole) -> Head:
+        found, scope, raw = whole.found, whole.scope, whole.raw
+        scope["path_params"] = found.parameters
+        head = found.route.read_head(scope)
+        if raw is not None and raw.endswith(whole.content):
+            size = raw.find(END_OF_HEAD) + len(END_OF_HEAD)
+            is_own = any(name in NEVER_KNOWN for name, _ in head.headers)
+            if size + len(whole.content) == len(raw) and size <= LONGEST_KNOWN and not is_own:
+                self._keep(raw[:size], Known(len(raw), size, _lasting(scope), found, head))
+        return head
+
+    def _keep(self, head: bytes, known: Known) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[head] = known
+
+
+class _Call(Call):
+    """The answer to one request."""
+
+    __slots__ = ("_direct", "_received", "_tick", "_whole")
+
+    def __init__(
+        self,
+        direct: Direct,
+        whole: Whole,
+        received: Received | None,
+        coroutine: Coroutine[Any, Any, Any],
+        among: set[Any],
+    ) -> None:
+        super().__init__(whole.exchange, coroutine, among)
+        self._direct = direct
+        self._whole = whole
+        self._received = received
+        self._tick = 0
+        if received is not None:
+            loop = whole.exchange.loop
+            deadline = loop.time() + received.head.seconds - whole.exchange.waited_seconds
+            self._tick = direct.admission.deadlines.begin(self, deadline, loop)
+
+    def ended(self, result: Any, error: BaseException | None) -> None:
+        """Give the answer. It is counted, and told in the log."""
+        direct = self._direct
+        if self._received is not None:
+            direct.admission.deadlines.end(self, self._tick)
+        self._whole.give(self._answer(result, error))
+        direct.access_log.tell(self._whole.scope, self.exchange)
+
+    def _answer(self, result: Any, error: BaseException | None) -> Answer | None:
+        exchange = self.exchange
+        if error is None:
+            try:
+                answer = self._whole.found.route.written(result, self._received)
+            except Exception as unwritten:  # noqa: BLE001  # the edge
+                error = unwritten
+            else:
+                exchange.status = answer.status
+                answer.headers.append((HEADER, exchange.request_id))
+                return answer
+        if isinstance(error, asyncio.CancelledError):
+            error = passed(self) or error
+        problem = problem_of(error, self._direct.logger)
+        return None if problem is None else _problem(type(problem), problem_content(problem), exchange)
+
+
+async def _failed(error: Exception) -> None:
+    raise error
+
+
+def _problem(kind: type[ServingError], content: tuple[list[tuple[bytes, bytes]], bytes], exchange: Exchange) -> Answer:
+    exchange.problem, exchange.status = kind.word, kind.status
+    headers, body = content
+    return Answer(kind.status, [*headers, (HEADER, exchange.request_id)], body)
+
+
+def _lasting(scope: Scope) -> Scope:
+    """What of it is the head's, and not the connection's or the request's."""
+    return {name: value for name, value in scope.items() if name not in ("client", "server", "state")}

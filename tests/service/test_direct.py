@@ -1,0 +1,249 @@
+"""Requests that came whole, answered by the connection: whose head came before is not parsed again."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from pydantic import SecretStr
+
+from service.direct import LONGEST_KNOWN, MOST_KNOWN, Direct
+from service.http_protocol import DIRECT
+from service.settings import Settings
+from tests.service.client import Client, running
+from tests.service.conftest import SERIES
+from tests.service.connection import Connection
+
+KEY = "a-key-of-the-tests"
+Result = TypeVar("Result")
+
+
+@pytest.fixture(scope="module")
+def client(one_model: Path) -> Iterator[Client]:
+    """A service with a key."""
+    with running(Settings(model_repository=one_model, api_keys=SecretStr(KEY)), is_loaded=False) as client:
+        client.wait_until_ready()
+        yield client
+
+
+@pytest.fixture
+def direct(client: Client) -> Direct:
+    """Its way without ASGI; nothing was asked yet."""
+    direct: Direct = client.state[DIRECT]
+    direct._known.clear()
+    return direct
+
+
+def body_of(first: float) -> bytes:
+    """A series, told from others by its first number; all are as long."""
+    return json.dumps({"sequence": [[first, 1.0], *SERIES[1:]]}).encode()
+
+
+def request(body: bytes, *lines: str, path: str = "/predict/timeseries", length: int | None = None) -> bytes:
+    """As a client sends it."""
+    told = len(body) if length is None else length
+    head = [f"POST {path} HTTP/1.1", "Host: x", f"X-API-Key: {KEY}", f"Content-Length: {told}", *lines, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+class Unparsed:
+    """In the parser's place: nothing is parsed any more."""
+
+    def feed_data(self, data: bytes) -> None:
+        """Never asked."""
+        raise AssertionError(f"parsed again: {data!r}")
+
+
+def on_connection(client: Client, talk: Callable[[Connection], Awaitable[Result]]) -> Result:
+    """What comes of a talk on a new connection."""
+
+    async def talking() -> Result:
+        return await talk(Connection(client.app, client.state))
+
+    return client.portal.call(talking)
+
+
+def document_of(answer: bytes) -> Any:
+    """The answer's JSON, without the status."""
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+def expected(client: Client, body: bytes) -> Any:
+    """What a client of the application is told."""
+    return client.post("/predict/timeseries", content=body, headers={"X-API-Key": KEY}).json()
+
+
+def test_head_is_parsed_once(client: Client, direct: Direct) -> None:
+    """The next request has its own answer, by its own body, and an id of its own; on another connection too."""
+    bodies = [body_of(number) for number in (1.5, 2.5, 3.5)]
+
+    async def talk(connection: Connection) -> list[bytes]:
+        first = await connection.ask(request(bodies[0]))
+        others = [connection, Connection(client.app, client.state)]
+        for other in others:
+            other.protocol.parser = Unparsed()  # type: ignore[assignment]
+        return [first, *[await other.ask(request(body)) for other, body in zip(others, bodies[1:], strict=True)]]
+
+    answers = on_connection(client, talk)
+
+    assert [document_of(answer) for answer in answers] == [expected(client, body) for body in bodies]
+    assert len({line for one in answers for line in one.split(b"\r\n") if line.startswith(b"x-request-id")}) == 3
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(body_of(1.5), "X-Request-ID: mine"),
+        request(body_of(1.5), "traceparent: 00-1-1-00"),
+        request(body_of(1.5), "Expect: 100-continue"),
+        request(body_of(1.5), "Connection: close"),
+        request(body_of(1.5), f"X-Long: {'x' * LONGEST_KNOWN}"),
+        request(body_of(1.5)).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        request(body_of(1.5), "Accept: text/html"),
+        request(body_of(1.5), "X-Request-Timeout-Ms: 0"),
+        request(body_of(1.5), path="/predict/timeseries?nope=1"),
+        request(body_of(1.5), path="/predict/nope"),
+        request(body_of(1.5)).replace(KEY.encode(), b"another-key"),
+    ],
+)
+def test_some_heads_are_never_known(client: Client, direct: Direct, asked: bytes) -> None:
+    """Those that are one request's own, end the connection, are refused, or are no ordinary ones; they are answered."""
+    statuses = [on_connection(client, lambda connection: connection.ask(asked))[9:12] for _ in range(2)]
+
+    assert not direct._known
+    assert statuses[0] == statuses[1]
+
+
+def test_body_in_chunks_is_never_taken_for_a_length(client: Client, direct: Direct) -> None:
+    """Its head says nothing of the next request's length."""
+    body = body_of(1.5)
+    chunked = request(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    asked = chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+    answers = [on_connection(client, lambda connection: connection.ask(asked)) for _ in range(2)]
+
+    assert not direct._known
+    assert [document_of(answer) for answer in answers] == [expected(client, body)] * 2
+
+
+@pytest.mark.parametrize("cut", [1, 20, -30, -1])
+def test_known_head_in_two_pieces(client: Client, direct: Direct, cut: int) -> None:
+    """Wherever it is cut, the request is answered once, and so is the next one."""
+    body = body_of(2.5)
+
+    async def talk(connection: Connection) -> list[bytes]:
+        await connection.ask(request(body_of(1.5)))
+        connection.send(request(body)[:cut])
+        second = await connection.ask(request(body)[cut:])
+        return [second, await connection.ask(request(body_of(3.5)))]
+
+    answers = on_connection(client, talk)
+
+    assert [document_of(answer) for answer in answers] == [expected(client, body), expected(client, body_of(3.5))]
+
+
+@pytest.mark.parametrize("count", [2, 40, 400])
+def test_known_heads_in_one_piece(client: Client, direct: Direct, count: int) -> None:
+    """Pipelined: each is answered, in their order, and none within another's end."""
+    bodies = [body_of(1.5 + number / 4) for number in range(count)]
+
+    async def talk(connection: Connection) -> list[bytes]:
+        await connection.ask(request(body_of(1.5)))
+        connection.send(b"".join(map(request, bodies)))
+        return await connection.answers(count)
+
+    answers = on_connection(client, talk)
+
+    told = [document_of(answer)["prediction"]["score"] for answer in answers]
+    assert told == [expected(client, body)["prediction"]["score"] for body in bodies[: len(told)]]
+    assert len(told) == count
+
+
+def test_more_than_a_known_request(client: Client, direct: Direct) -> None:
+    """What is no HTTP behind it is told as such, after its answer."""
+
+    async def talk(connection: Connection) -> list[bytes]:
+        await connection.ask(request(body_of(1.5)))
+        connection.send(request(body_of(2.5)) + b"\x00\x01")
+        return await connection.answers(2)
+
+    good, bad = on_connection(client, talk)
+
+    assert document_of(good) == expected(client, body_of(2.5))
+    assert bad.startswith(b"HTTP/1.1 400 ")
+
+
+def test_wrong_body_behind_a_known_head(client: Client, direct: Direct) -> None:
+    """Each body is read: what is wrong with it is told, and the connection goes on."""
+    wrong = b'{"sequence": "' + b"x" * (len(body_of(1.5)) - 16) + b'"}'
+
+    async def talk(connection: Connection) -> list[bytes]:
+        return [await connection.ask(request(body)) for body in (body_of(1.5), wrong, body_of(2.5))]
+
+    _, refused, good = on_connection(client, talk)
+
+    assert len(wrong) == len(body_of(1.5))
+    assert refused.startswith(b"HTTP/1.1 422 ")
+    assert document_of(good) == expected(client, body_of(2.5))
+
+
+def test_known_head_with_another_key(client: Client, direct: Direct) -> None:
+    """Who has no key is not let in by a head that only looks like one that was."""
+    good = request(body_of(1.5))
+
+    async def talk(connection: Connection) -> list[bytes]:
+        return [await connection.ask(one) for one in (good, good.replace(KEY.encode(), KEY[::-1].encode()), good)]
+
+    assert [answer[9:12] for answer in on_connection(client, talk)] == [b"200", b"401", b"200"]
+
+
+def test_known_heads_are_bounded(client: Client, direct: Direct) -> None:
+    """However many there are."""
+
+    async def talk(connection: Connection) -> int:
+        for number in range(MOST_KNOWN + 10):
+            await connection.ask(request(b"{}", f"X-Number: {number}"))
+        return len(direct._known)
+
+    assert 0 < on_connection(client, talk) <= MOST_KNOWN
+
+
+def test_nothing_of_a_client_is_kept(client: Client, direct: Direct) -> None:
+    """Neither its address nor what its request was."""
+    on_connection(client, lambda connection: connection.ask(request(body_of(1.5))))
+
+    (known,) = direct._known.values()
+    assert not {"client", "server", "state"} & known.scope.keys()
+
+
+def test_known_head_is_refused_where_no_place_is(client: Client, direct: Direct) -> None:
+    """As any other, and answered once there is one."""
+
+    async def talk(connection: Connection) -> list[bytes]:
+        first = await connection.ask(request(body_of(1.5)))
+        direct.admission.waiting += direct.admission.capacity
+        refused = await connection.ask(request(body_of(1.5)))
+        direct.admission.waiting -= direct.admission.capacity
+        others = [await Connection(client.app, client.state).ask(request(body_of(1.5)))]
+        return [first, refused, *others]
+
+    first, refused, again = on_connection(client, talk)
+
+    assert [one[9:12] for one in (first, refused, again)] == [b"200", b"503", b"200"]
+    assert b"\r\nretry-after: 1\r\n" in refused
+    assert document_of(refused)["type"] == "urn:heed:problem:overloaded"
+
+
+def test_draining_ends_a_known_connection(client: Client, direct: Direct) -> None:
+    """Its last answer says so."""
+
+    async def talk(connection: Connection) -> bytes:
+        await connection.ask(request(body_of(1.5)))
+        connection.protocol.shutdown()
+        return await connection.ask(request(body_of(1.5)))
+
+    answer = on_connection(client, talk)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in answer
