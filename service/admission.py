@@ -55,17 +55,18 @@ class Admission:
         if was_refused or self.is_full:
             raise self.overloaded()
 
-    def has_place(self, headers: Headers) -> bool:
-        """Whether a request of these headers may line up now, and would be answered while it has time."""
+    def has_place(self, seconds: float) -> bool:
+        """Whether a request that has so much time may line up now, and would be answered in it."""
         if self.is_full:
             return False
-        return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * self._seconds(headers)
+        return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * seconds
 
-    def pause_seconds(self, headers: Headers) -> float:
+    def pause_seconds(self, seconds: float) -> float:
         """How long a request that comes at once after a refusal is held back; 0 where it has no time for that."""
-        return PAUSE_SECONDS if PAUSE_OF_ITS_TIME * self._seconds(headers) >= PAUSE_SECONDS else 0.0
+        return PAUSE_SECONDS if PAUSE_OF_ITS_TIME * seconds >= PAUSE_SECONDS else 0.0
 
-    def _seconds(self, headers: Headers) -> float:
+    def seconds(self, headers: Headers) -> float:
+        """The time that a request of these headers has, as long as nothing is wrong with them."""
         try:
             return self.deadlines.seconds(headers)
         except InvalidInput:  # told by the request's route

@@ -1,7 +1,7 @@
 """Requests that came whole are answered by the connection itself: the route's own answer, without ASGI's way to it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -13,7 +13,7 @@ from service.call import Call
 from service.deadline import passed
 from service.exchange import CURRENT, Exchange
 from service.front import Found, Front
-from service.http_cycle import Answer
+from service.http_cycle import Answer, answer_bytes
 from service.problems import Overloaded, ServingError, problem_content
 from service.request_id import HEADER
 from service.request_log import TRACEPARENT, identify, identify_anew, problem_of
@@ -108,17 +108,29 @@ class Direct:
 
     def refuse(self, found: Found, whole: Whole) -> None:
         """Answer: overloaded, as a problem."""
-        exchange = whole.exchange
-        identify(whole.scope, exchange)
+        identify(whole.scope, whole.exchange)
+        whole.give(self._refused(found, whole.exchange))
+        self._tell(whole.scope, whole.exchange)
+
+    def refusal(self, known: Known, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The same as bytes, with these headers too."""
+        identify_anew(exchange)
+        status, own, content = self._refused(known.found, exchange)
+        self._tell(known.scope, exchange)
+        return answer_bytes(status, (*headers, *own), content)
+
+    def _refused(self, found: Found, exchange: Exchange) -> Answer:
         exchange.route = found.route.path
         waiting = self.admission.waiting
         # In a crowd as many wait again and again.
         content = self._refusals.get(waiting)
         if content is None:
             content = self._refusals[waiting] = problem_content(self.admission.overloaded())
-        whole.give(_problem(Overloaded, content, exchange))
+        return _problem(Overloaded, content, exchange)
+
+    def _tell(self, scope: Scope, exchange: Exchange) -> None:
         marked = CURRENT.set(exchange)
-        self.access_log.tell(whole.scope, exchange)
+        self.access_log.tell(scope, exchange)
         CURRENT.reset(marked)
 
     def _read_head(self, whole: Whole) -> Head:

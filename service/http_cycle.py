@@ -1,6 +1,7 @@
 """One request and its answer on a connection: an answer that is whole goes out in one piece."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import Scope
@@ -67,21 +68,24 @@ class Cycle(RequestResponseCycle):
     def answer(self, answer: Answer) -> None:
         """Write it, and end the request."""
         status, headers, body = answer
-        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
-        is_closed = b"close" in dict(headers).get(b"connection", b"").lower()
-        if is_closed:
+        if b"close" in dict(headers).get(b"connection", b"").lower():
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            headers.append((b"connection", b"close"))
         content = b"" if self.scope["method"] == "HEAD" else body
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join(lines), content))
+        self.transport.write(answer_bytes(status, (*self.default_headers, *headers), content))
         self.message_event.set()
         # While the rest of a body is on its way, the protocol closes: more gently, so that this answer is not lost.
         if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()
+
+
+def answer_bytes(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes) -> bytes:
+    """A whole answer as it goes over the wire."""
+    return b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join([b"%b: %b\r\n" % header for header in headers]), content)
 
 
 class _NobodyWaits(asyncio.Event):

@@ -14,6 +14,7 @@ from service.admission import ADMISSION, PROBES, Admission
 from service.call import Call
 from service.exchange import GONE, STATE, Exchange
 from service.http_cycle import Cycle, KnownCycle
+from service.outgoing import OUTBOX, Outbox, Outgoing
 from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, ServingError, problem_document
 from service.request_id import HEADER, new_request_id
 
@@ -59,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         is_next = self._awaits_the_next()
         if is_next and self._direct is not None and (known := self._direct.known(data)) is not None:
-            self._begin_known(known, data)
+            self._begin_known(self._direct, known, data)
             return
         self._head_bytes += len(data)
         self._is_reading = True
@@ -80,18 +81,29 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         return cycle is None or (cycle.response_complete and not cycle.more_body)
 
-    def _begin_known(self, known: "Known", data: bytes) -> None:
+    def _begin_known(self, direct: "Direct", known: "Known", data: bytes) -> None:
         self._idle_since = None
+        seconds = known.head.seconds
+        pause = self._admission.pause_seconds(seconds) if self._is_refused else 0.0
+        if not pause and not self._admission.has_place(seconds):
+            # Neither a cycle nor anything else is made for it: what a refusal costs is taken from the answers.
+            self._is_refused = True
+            self.server_state.total_requests += 1
+            self.transport.write(direct.refusal(known, Exchange(self.loop), self.server_state.default_headers))
+            self._become_idle()
+            return
         self.cycle = KnownCycle(known, data, Exchange(self.loop), self)
-        if self._is_refused:
+        if pause:
             self._arrive(self.cycle, self.app)
         else:
-            # It is no probe: nothing is to be weighed.
-            self._begin(self.cycle, self.app)
+            # It is no probe: nothing more is to be weighed.
+            self._is_refused = False
+            self._admission.begin(partial(self._start, self.cycle, self.app))
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the connection."""
-        super().connection_made(transport)
+        outbox = self.app_state.setdefault(OUTBOX, Outbox(self.loop))
+        super().connection_made(Outgoing(transport, outbox))  # type: ignore[arg-type]  # all of one that is used
         self._admission: Admission = self.app_state[ADMISSION]
         self._direct: Direct | None = self.app_state.get(DIRECT)
 
@@ -119,7 +131,7 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
             return
-        pause = self._admission.pause_seconds(cycle.scope["headers"]) if self._is_refused else 0.0
+        pause = self._admission.pause_seconds(self._seconds(cycle)) if self._is_refused else 0.0
         self._is_refused = False
         if pause:
             self.loop.call_later(pause, self._begin, cycle, app)
@@ -127,10 +139,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._begin(cycle, app)
 
     def _begin(self, cycle: Cycle, app: ASGI3Application) -> None:
-        if self._admission.has_place(cycle.scope["headers"]):
+        if self._admission.has_place(self._seconds(cycle)):
             self._admission.begin(partial(self._start, cycle, app))
         else:
             self._refuse_place(cycle, app)
+
+    def _seconds(self, cycle: Cycle) -> float:
+        return cycle.known.head.seconds if cycle.known else self._admission.seconds(cycle.scope["headers"])
 
     def _refuse_place(self, cycle: Cycle, app: ASGI3Application) -> None:
         direct = self._direct

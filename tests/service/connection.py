@@ -35,6 +35,10 @@ class Transport(asyncio.Transport):
         self.closed.set()
         self.changed.set()
 
+    def can_write_eof(self) -> bool:
+        """It cannot say so and still read."""
+        return False
+
     def pause_reading(self) -> None:
         """Whoever writes here may always write."""
 

@@ -193,7 +193,7 @@ def test_line_longer_than_an_eighth_of_its_time(
             admission.begin(lambda: None)
         while admission.waiting > line:
             await turns(1)
-        return admission.has_place(headers)
+        return admission.has_place(admission.seconds(headers))
 
     assert asyncio.run(act()) == has_place
 
@@ -203,7 +203,7 @@ def test_pause_only_for_who_has_time(time_ms: bytes, pauses: bool) -> None:
     """A pause takes a tenth of a request's time at most."""
     admission = Admission(1, deadlines=Deadlines(30_000))
 
-    assert (admission.pause_seconds([(b"x-request-timeout-ms", time_ms)]) > 0) == pauses
+    assert (admission.pause_seconds(admission.seconds([(b"x-request-timeout-ms", time_ms)])) > 0) == pauses
 
 
 def test_requests_that_wait_to_begin_fill_the_worker() -> None:
