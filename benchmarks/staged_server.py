@@ -28,6 +28,7 @@ from service.http_protocol import DIRECT  # noqa: E402
 from service.logs import configure_logging  # noqa: E402
 from service.memory import quieten_collector  # noqa: E402
 from service.metrics import Metrics, Unmetered  # noqa: E402
+from service.pace import Pace  # noqa: E402
 from service.request_body import BodyReader  # noqa: E402
 from service.request_log import RequestLog  # noqa: E402
 from service.routing import Document, Doors, LeanRoute, Received  # noqa: E402
@@ -92,8 +93,8 @@ class _Forgetful(dict[bytes, Any]):
 class _InThread(Session):
     """Every run takes the way to a thread."""
 
-    def __init__(self, model: bytes) -> None:
-        super().__init__(model)
+    def __init__(self, model: bytes, pace: Pace | None = None) -> None:
+        super().__init__(model, pace)
         self.pace = replace(self.pace, seconds={rows: it + 1 for rows, it in self.pace.seconds.items()})
 
 

@@ -119,6 +119,12 @@ class Direct:
         self._tell(known.scope, exchange)
         return answer_bytes(status, (*headers, *own), content)
 
+    def tell_gone(self, whole: Whole) -> None:
+        """Its client left before it began."""
+        identify_anew(whole.exchange)
+        whole.exchange.route = whole.found.route.path
+        self._tell(whole.scope, whole.exchange)
+
     def _refused(self, found: Found, exchange: Exchange) -> Answer:
         exchange.route = found.route.path
         waiting = self.admission.waiting

@@ -163,7 +163,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
         self._running = cycle
-        if self._direct is None or not self._is_whole(cycle, self._direct):
+        if cycle.known is not None and cycle.disconnected and self._direct is not None:
+            # While it stood in line.
+            self._direct.tell_gone(cycle)
+        elif self._direct is None or not self._is_whole(cycle, self._direct):
             self._task = task = self.loop.create_task(cycle.run_asgi(app))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
@@ -175,7 +178,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether it can be answered without ASGI."""
         if cycle.known is not None:
             return True
-        if cycle.more_body or cycle.flow.write_paused:
+        if cycle.more_body or cycle.disconnected or cycle.flow.write_paused:
             return False
         found = direct.find(cycle.scope)
         if found is None or not direct.takes(found, cycle.scope, cycle.body):

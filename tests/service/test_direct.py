@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import SecretStr
 
+from service.admission import BEGUN_IN_A_TURN
 from service.direct import LONGEST_KNOWN, MOST_KNOWN, Direct
 from service.http_protocol import DIRECT
+from service.metrics import Metrics
 from service.settings import Settings
 from tests.service.client import Client, running
 from tests.service.conftest import SERIES
@@ -234,6 +236,36 @@ def test_known_head_is_refused_where_no_place_is(client: Client, direct: Direct)
     assert [one[9:12] for one in (first, refused, again)] == [b"200", b"503", b"200"]
     assert b"\r\nretry-after: 1\r\n" in refused
     assert document_of(refused)["type"] == "urn:heed:problem:overloaded"
+
+
+def test_who_left_while_in_line_is_not_answered(client: Client, direct: Direct) -> None:
+    """Nothing is run for it, whether its head is known or not; both are told as gone."""
+
+    async def talk(connection: Connection) -> tuple[float, float]:
+        await connection.ask(request(body_of(1.5)))
+        before = counted(client, "gone")
+        others = [Connection(client.app, client.state) for _ in range(2)]
+        for _ in range(BEGUN_IN_A_TURN):
+            Connection(client.app, client.state).send(request(body_of(1.5)))
+        others[0].send(request(body_of(2.5)))
+        others[1].send(request(body_of(2.5), "X-Request-ID: mine"))
+        for other in others:
+            other.protocol.connection_lost(None)
+        await connection.ask(request(body_of(3.5)))
+        assert not any(other.transport.pieces for other in others)
+        return before, counted(client, "gone")
+
+    before, after = on_connection(client, talk)
+
+    assert after - before == 2
+
+
+def counted(client: Client, outcome: str) -> float:
+    """So many requests ended so, as the metrics of this process have it."""
+    metrics: Metrics = client.state[DIRECT].access_log._metrics
+    metrics.count()
+    samples = [it for it in metrics.samples() if it[0].endswith("requests_total") and it[1]["outcome"] == outcome]
+    return sum(value for _, _, value in samples)
 
 
 def test_draining_ends_a_known_connection(client: Client, direct: Direct) -> None:
