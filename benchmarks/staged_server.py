@@ -121,14 +121,13 @@ STAGES: dict[str, Callable[[], ASGIApp]] = {
     "fastapi-stack": lambda: _past_the_front(create_app(_settings())),
     "thread": lambda: create_app(_settings(), _InThread),
     "alone": lambda: create_app(_settings(max_batch_size=1)),
-    "two-pieces": lambda: create_app(_settings()),
     "collector": lambda: create_app(_settings()),
     "access-log": lambda: create_app(_settings()),
 }
 
 
 WITHOUT_LIFESPAN = ("parser", "connection", "route", "validation", "tensor")
-THROUGH_ASGI = ("asgi", "fastapi-stack", "two-pieces")
+THROUGH_ASGI = ("asgi", "fastapi-stack")
 
 
 class _WithLifespan:
@@ -164,7 +163,7 @@ def main() -> None:
     """Serve until SIGINT."""
     stage = sys.argv[1]
     configure_logging("info" if stage == "access-log" else "warning")
-    if stage in ("parser", "two-pieces"):
+    if stage == "parser":
         httptools_impl.RequestResponseCycle = UVICORN_CYCLE  # type: ignore[misc]  # a class is assigned on purpose
     if stage == "collector":
         service.app.quieten_collector = lambda: None  # type: ignore[attr-defined]  # a function is replaced on purpose

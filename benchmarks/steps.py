@@ -39,7 +39,6 @@ OTHER_WAYS = (
     Step("fastapi-stack", "through ASGI, and FastAPI's and Starlette's stack in front of the router, not Front"),
     Step("thread", "every run in a thread"),
     Step("alone", "no batches: every input a run of its own"),
-    Step("two-pieces", "through ASGI, and head and body of an answer written one after the other"),
     Step("collector", "garbage collection as Python comes"),
     Step("access-log", "access log on, into a file"),
 )
