@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from service.exchange import CURRENT, NOW, Exchange
 Known = TypeVar("Known")
 
 
-class Call:
+class Call(ABC):
     """A coroutine, driven from where it begins and from where an Outcome that it awaits is known. What else it awaits
     is awaited by a task, which carries it on to its end. It is cancelled as a task is.
     """
@@ -34,9 +35,9 @@ class Call:
         self._among = among
         among.add(self)
 
+    @abstractmethod
     def ended(self, result: Any, error: BaseException | None) -> None:
         """The coroutine came to its end. Its log lines are the request's, as those of the coroutine are."""
-        raise NotImplementedError
 
     def go_on(self) -> None:
         """Begin, or go on now that what was awaited is known."""

@@ -93,11 +93,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._become_idle()
             return
         self.cycle = KnownCycle(known, data, Exchange(self.loop), self)
+        self._is_refused = False
         if pause:
-            self._arrive(self.cycle, self.app)
+            self.loop.call_later(pause, self._begin, self.cycle, self.app)
         else:
-            # It is no probe: nothing more is to be weighed.
-            self._is_refused = False
             self._admission.begin(partial(self._start, self.cycle, self.app))
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
