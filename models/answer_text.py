@@ -32,33 +32,36 @@ class AnswerText:
 
     def of(self, outputs: Outputs, row: int) -> bytes:
         """One row's answer. Raises NotFiniteError."""
-        if len(outputs.best) < FEW:
-            answer = {**self._opening, **outputs.answer(row, self._detail, None)}
-            return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
         outputs.check(row)
         texts = outputs.texts.get(self)
         if texts is None:
             texts = outputs.texts[self] = self._of_rows(outputs)
-        return texts[row]
+        if texts:
+            return texts[row]
+        answer = {**self._opening, **outputs.answer(row, self._detail, None)}
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _of_rows(self, outputs: Outputs) -> list[bytes]:
+        """Of all rows. Of none where there are few, or something in them has no numbers: they are written alone."""
         told = outputs.told(self._detail)
-        numbers = _cut(outputs.scores.reshape(-1))
-        columns = [_cut(weights) for _, weights in told]
+        columns = [weights for _, weights in told]
         part = self._contract.contributions if self._detail != "none" else None
         if part is not None:
             predicted = (np.arange(len(outputs.best)), outputs.best)
-            columns += [_cut(outputs.tensors[name][predicted]) for name in (part.bias, part.output)]
-        frame, count = list(self._frame(outputs)), len(self._labels)
-        texts = []
-        for row, best in enumerate(outputs.best):
-            label, scores = self._labels[best], numbers[row * count : (row + 1) * count]
-            own = [column[row] for column in columns]
-            if part is not None:
-                own.insert(len(told), label)
-            frame[1::2] = (label, scores[best], *scores, *own)
-            texts.append(b"".join(frame))
-        return texts
+            columns += [outputs.tensors[name][predicted] for name in (part.bias, part.output)]
+        if len(outputs.best) < FEW or not all(values.size for values in columns):
+            return []
+        numbers, count = _cut(outputs.scores.reshape(-1)), len(self._labels)
+        labels = [self._labels[best] for best in outputs.best]
+        scores = [numbers[row * count + best] for row, best in enumerate(outputs.best)]
+        texts = [_cut(values) for values in columns]
+        if part is not None:
+            texts.insert(len(told), labels)
+        frame, written = list(self._frame(outputs)), []
+        for own in zip(labels, scores, *[numbers[label::count] for label in range(count)], *texts, strict=True):
+            frame[1::2] = own
+            written.append(b"".join(frame))
+        return written
 
     def _frame(self, outputs: Outputs) -> list[bytes]:
         """What stands around the numbers: at even places; at odd ones nothing yet."""
@@ -71,25 +74,25 @@ class AnswerText:
         return frame
 
     def _new_frame(self, outputs: Outputs) -> list[bytes]:
-        gap = orjson.Fragment(GAP)
+        gap, told = orjson.Fragment(GAP), outputs.told(self._detail)
+        part = self._contract.contributions if self._detail != "none" else None
         answer = document(
             self._contract,
             Prediction(gap, gap, [gap] * len(self._labels)),
-            [Told(entry, gap) for entry, _ in outputs.told(self._detail)],
-            None if self._detail == "none" else Contributed(gap, gap, gap),
+            [Told(entry, _gap(weights.ndim - 1)) for entry, weights in told],
+            None if part is None else Contributed(gap, gap, _gap(outputs.tensors[part.output].ndim - 2)),
         )
         pieces = orjson.dumps({**self._opening, **answer}).split(GAP)
-        return [part for piece in pieces for part in (piece, b"")][:-1]
+        return [text for piece in pieces for text in (piece, b"")][:-1]
+
+
+def _gap(axes: int) -> orjson.Fragment:
+    """For an array of so many axes: its brackets stay, what is between the outer ones differs."""
+    return orjson.Fragment(b"[" * axes + GAP + b"]" * axes)
 
 
 def _cut(values: NDArray[np.float32]) -> list[bytes]:
-    """The JSON of each row: (row, …)."""
-    if not values.size:
-        return [orjson.dumps(row.tolist()) for row in values]
+    """What is between the brackets of each row's JSON: (row, …), with numbers in it."""
     text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
-    inner = values.ndim - 1
-    if not inner:
-        return text[1:-1].split(b",")
-    opening, closing = b"[" * inner, b"]" * inner
-    rows = text[1 + inner : -1 - inner].split(closing + b"," + opening)
-    return [opening + row + closing for row in rows]
+    axes = values.ndim - 1
+    return text[1 + axes : -1 - axes].split(b"]" * axes + b"," + b"[" * axes)

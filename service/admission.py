@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from service.deadline import Deadlines, Headers
 from service.problems import InvalidInput, Overloaded
@@ -40,7 +41,7 @@ class Admission:
         # How many requests began together, in the turn before this one: they are being read now.
         self.together = 0
         self._begun = 0
-        self._later: deque[Callable[[], None]] = deque()
+        self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         # Of the loop's time: when the turn before this one began, and what one request of the line took of late.
         self._turned = 0.0
         self._seconds_each = 0.0
@@ -52,12 +53,12 @@ class Admission:
 
     def check(self, was_refused: bool = False) -> None:
         """Raises Overloaded where no place is left, or was when the request came: asked before a body is read."""
-        if was_refused or self.is_full:
+        if was_refused or self.waiting >= self.capacity:
             raise self.overloaded()
 
     def has_place(self, seconds: float) -> bool:
         """Whether a request that has so much time may line up now, and would be answered in it."""
-        if self.is_full:
+        if self.waiting >= self.capacity:
             return False
         return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * seconds
 
@@ -83,18 +84,20 @@ class Admission:
         self.waiting -= inputs
         self._observe(self.waiting)
 
-    def begin(self, start: Callable[[], None]) -> None:
-        """Start a request, in this turn of the event loop or in one of the next, in their order."""
+    def begin(self, start: Callable[..., None], *given: Any) -> None:
+        """Start a request: call it with what is given, in this turn of the event loop or in one of the next, in their
+        order.
+        """
         if not self._begun:
             loop = asyncio.get_running_loop()
             self._turned = loop.time()
             loop.call_soon(self._next_turn)
         if self._begun < BEGUN_IN_A_TURN and not self._later:
             self._begun += 1
-            start()
+            start(*given)
         else:
             self.waiting += 1
-            self._later.append(start)
+            self._later.append((start, given))
 
     def _next_turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -107,7 +110,8 @@ class Admission:
             loop.call_soon(self._next_turn)
         for _ in range(self._begun):
             self.waiting -= 1
-            self._later.popleft()()
+            start, given = self._later.popleft()
+            start(*given)
 
     def overloaded(self) -> Overloaded:
         """What is told to who finds no place."""

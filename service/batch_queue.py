@@ -16,40 +16,32 @@ from service.timing import Timing
 Key = tuple[tuple[int, ...], tuple[str, ...]]
 
 
-class Row(NamedTuple):
-    """One input's row in the outputs of the run that it was part of."""
+class Rows(NamedTuple):
+    """The rows of one request in the outputs of the run that they were part of: so many, from this place on."""
 
     outputs: Outputs
     place: int
+    size: int = 1
 
-
-class Rows(NamedTuple):
-    """The rows of one request in the outputs of the run that they were part of: so many, from the first on."""
-
-    outputs: Outputs
-    first: int
-    size: int
-
-    def each(self) -> Iterator[Row]:
+    def each(self) -> "Iterator[Rows]":
         """One by one, in their order."""
-        return (Row(self.outputs, place) for place in range(self.first, self.first + self.size))
+        return (Rows(self.outputs, place) for place in range(self.place, self.place + self.size))
 
     def tensors(self) -> Tensors:
         """What every output of the run says of them, (row, …): views, no copies."""
-        part = slice(self.first, self.first + self.size)
+        part = slice(self.place, self.place + self.size)
         return {name: values[part] for name, values in self.outputs.tensors.items()}
 
 
-@dataclass(eq=False, slots=True)
-class Waiting:
+class Waiting(Outcome[Rows]):
     """Rows of one request, which stay together, and who waits for them."""
 
-    key: Key
-    rows: Tensor
-    size: int
-    done: Outcome[Rows]
-    timing: Timing
-    since: float
+    def __init__(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> None:
+        self.key: Key = (rows.shape[1:], outputs)
+        self.rows = rows
+        self.size = len(rows)
+        self.timing = timing
+        self.since = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ class BatchQueue:
         while kind and (not batch or count + kind[0].size <= most):
             one = kind.popleft()
             left += one.size
-            if not one.done.done():
+            if not one.done():
                 batch.append(one)
                 count += one.size
         self._admission.leave(left)

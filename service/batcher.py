@@ -14,8 +14,7 @@ import structlog
 from models.answer import Outputs
 from models.contract import Contract
 from service.admission import Admission
-from service.batch_queue import BatchQueue, Row, Rows, RunLimits, Waiting
-from service.call import Outcome
+from service.batch_queue import BatchQueue, Rows, RunLimits, Waiting
 from service.metrics import ModelMetrics
 from service.pace import Pace
 from service.session import Tensor, Tensors
@@ -92,32 +91,31 @@ class Batcher:
         """The longest time that the first one queued waits for company."""
         return self._batching.max_queue_delay_seconds
 
-    async def run(self, inputs: Sequence[Tensor], outputs: tuple[str, ...], timing: Timing) -> list[Row]:
+    async def run(self, inputs: Sequence[Tensor], outputs: tuple[str, ...], timing: Timing) -> list[Rows]:
         """One row for each of the inputs, in their order. Those of one shape run together, in slices of at most
         `max_batch_size`.
 
         Raises Overloaded; whatever the session raises for these inputs alone; BatchSizeError.
         """
         if len(inputs) == 1:
-            return [await self.run_one(inputs[0], outputs, timing)]
+            return [await self.run_one(inputs[0][np.newaxis], outputs, timing)]
         self._admission.enter(len(inputs))
         slices = list(self._slices(inputs))
         waiting = [self._queued(np.stack([inputs[it] for it in indices]), outputs, timing) for indices in slices]
-        rows: dict[int, Row] = {}
+        rows: dict[int, Rows] = {}
         for indices, done in zip(slices, await self._answered(waiting), strict=True):
             rows |= zip(indices, done.each(), strict=True)
         return [rows[index] for index in range(len(inputs))]
 
-    async def run_one(self, one: Tensor, outputs: tuple[str, ...], timing: Timing) -> Row:
-        """The row of one input. Raises as `run`."""
+    async def run_one(self, row: Tensor, outputs: tuple[str, ...], timing: Timing) -> Rows:
+        """What becomes of a tensor of one row. Raises as `run`."""
         self._admission.enter(1)
-        waiting = self._queued(one[np.newaxis], outputs, timing)
+        waiting = self._queued(row, outputs, timing)
         try:
-            rows = await waiting.done
+            return await waiting
         except BaseException:
             self._give_up(waiting)
             raise
-        return Row(rows.outputs, rows.first)
 
     async def run_tensor(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Tensors:
         """The outputs asked for, (row, …) each, of inputs (row, …), which run in slices of at most `max_batch_size`.
@@ -136,8 +134,8 @@ class Batcher:
     async def _answered(self, waiting: list[Waiting]) -> list[Rows]:
         try:
             if len(waiting) == 1:
-                return [await waiting[0].done]
-            return await asyncio.gather(*[one.done.future() for one in waiting])
+                return [await waiting[0]]
+            return await asyncio.gather(*[one.future() for one in waiting])
         except BaseException:
             # The caller gave up, or one of its runs failed: it waits for none of them, and its places are free.
             for one in waiting:
@@ -145,7 +143,7 @@ class Batcher:
             raise
 
     def _give_up(self, one: Waiting) -> None:
-        one.done.cancel()
+        one.cancel()
         self._queue.withdraw(one)
 
     def _slices(self, inputs: Sequence[Tensor]) -> Iterator[list[int]]:
@@ -161,7 +159,7 @@ class Batcher:
     def _queued(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Waiting:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        waiting = Waiting((rows.shape[1:], outputs), rows, len(rows), Outcome(), timing, time.perf_counter())
+        waiting = Waiting(rows, outputs, timing)
         self._queue.put(waiting)
         if self._batching.max_queue_delay_seconds > 0:
             self._plan()
@@ -232,7 +230,7 @@ class Batcher:
         except asyncio.CancelledError:
             # The threads are closed: the service ends.
             for one in batch:
-                one.done.cancel()
+                one.cancel()
         except Exception as error:  # noqa: BLE001  # as above
             self._fail(batch, error)
         self._plan()
@@ -252,8 +250,8 @@ class Batcher:
         for one in batch:
             one.timing.queue += run.started - one.since
             one.timing.inference += run.seconds
-            if not one.done.done():
-                one.done.set_result(Rows(told, first, one.size))
+            if not one.done():
+                one.set_result(Rows(told, first, one.size))
             first += one.size
         assert self._loop is not None, "something was queued"
         # Once the callers have gone on.
@@ -266,10 +264,10 @@ class Batcher:
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         """One bad input must not take the others' answers: a batch that failed runs again, one request at a time."""
         if len(batch) == 1:
-            if not batch[0].done.done():
-                batch[0].done.set_exception(error)
+            if not batch[0].done():
+                batch[0].set_exception(error)
             return
         self._logger.warning("batch failed, its requests run alone", requests=len(batch), error=type(error).__name__)
         for one in batch:
-            if not one.done.done():
+            if not one.done():
                 self._start([one])

@@ -19,19 +19,18 @@ class Call(ABC):
     is awaited by a task, which carries it on to its end. It is cancelled as a task is.
     """
 
-    __slots__ = ("_among", "_asked", "_awaited", "_coroutine", "_task", "_thrown", "exchange", "is_over")
+    # Whether its time is: deadline.py.
+    is_over = False
+    _awaited: "Outcome[Any] | None" = None
+    _task: asyncio.Task[None] | None = None
+    # How often it was asked to end, and what is thrown for that where it waits.
+    _asked = 0
+    _thrown: asyncio.CancelledError | None = None
 
     def __init__(self, exchange: Exchange, coroutine: Coroutine[Any, Any, Any], among: set[Any]) -> None:
         """`among`: all that run, for whoever stops the server."""
         self.exchange = exchange
-        # Whether its time is: deadline.py.
-        self.is_over = False
         self._coroutine = coroutine
-        self._awaited: Outcome[Any] | None = None
-        self._task: asyncio.Task[None] | None = None
-        # How often it was asked to end, and what is thrown for that where it waits.
-        self._asked = 0
-        self._thrown: asyncio.CancelledError | None = None
         self._among = among
         among.add(self)
 
@@ -42,10 +41,13 @@ class Call(ABC):
     def go_on(self) -> None:
         """Begin, or go on now that what was awaited is known."""
         self._awaited = None
-        thrown, self._thrown = self._thrown, None
         before, NOW.call = NOW.call, self
         try:
-            waits_for = self._coroutine.send(None) if thrown is None else self._coroutine.throw(thrown)
+            if self._thrown is None:
+                waits_for = self._coroutine.send(None)
+            else:
+                thrown, self._thrown = self._thrown, None
+                waits_for = self._coroutine.throw(thrown)
         except StopIteration as end:
             self._end(end.value, None)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # told to whoever is answered
@@ -112,14 +114,12 @@ class Call(ABC):
 class Outcome(Generic[Known]):
     """What will be known later, to one who awaits it. A Call goes on in the moment that it is known."""
 
-    __slots__ = ("_error", "_future", "_is_known", "_value", "caller")
-
-    def __init__(self) -> None:
-        self.caller: Call | None = None
-        self._is_known = False
-        self._error: BaseException | None = None
-        # Where a task awaits it.
-        self._future: asyncio.Future[Known] | None = None
+    caller: Call | None = None
+    _is_known = False
+    _value: Known
+    _error: BaseException | None = None
+    # Where a task awaits it.
+    _future: "asyncio.Future[Known] | None" = None
 
     def done(self) -> bool:
         """Whether it is known, or nobody waits for it any more."""

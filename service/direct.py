@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import structlog
 from starlette.types import Scope
@@ -14,26 +14,11 @@ from service.deadline import passed
 from service.exchange import CURRENT, Exchange
 from service.front import Found, Front
 from service.http_cycle import Answer, answer_bytes
+from service.known_heads import Known, KnownHeads
 from service.problems import Overloaded, ServingError, problem_content
 from service.request_id import HEADER
-from service.request_log import TRACEPARENT, identify, identify_anew, problem_of
+from service.request_log import identify, problem_of
 from service.routing import Head, Received
-
-END_OF_HEAD = b"\r\n\r\n"
-# Of heads that were asked before so many are kept, none longer than this: a few megabytes.
-MOST_KNOWN, LONGEST_KNOWN = 1024, 2048
-# What has one of these is one request's own, or is more than a request.
-NEVER_KNOWN = {HEADER, TRACEPARENT, b"upgrade", b"expect"}
-
-
-class Known(NamedTuple):
-    """A head that was asked before. `size`: of the whole request; `head_size`: without its body."""
-
-    size: int
-    head_size: int
-    scope: Scope
-    found: Found
-    head: Head
 
 
 class Whole(Protocol):
@@ -64,15 +49,9 @@ class Direct:
         self.logger = structlog.get_logger("service.direct")
         self._front = front
         self._has_origins = has_origins
-        # Whoever keeps a connection sends the same head again and again. By its bytes.
-        self._known: dict[bytes, Known] = {}
+        self.heads = KnownHeads()
         # By how many wait.
         self._refusals: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
-
-    def known(self, data: bytes) -> Known | None:
-        """What these bytes ask, if they are one whole request, the first of which was parsed."""
-        known = self._known.get(data[: data.find(END_OF_HEAD) + len(END_OF_HEAD)])
-        return known if known is not None and known.size == len(data) else None
 
     def find(self, scope: Scope) -> Found | None:
         """The route, if it is one that needs a place for a request's body."""
@@ -97,8 +76,7 @@ class Direct:
                 identify(whole.scope, exchange)
                 head = self._read_head(whole)
             else:
-                # It has no id.
-                identify_anew(exchange)
+                known.begin(exchange)
                 head = known.head
             received = Received(head, whole.content, exchange)
             coroutine = route.begun(received)
@@ -108,22 +86,25 @@ class Direct:
 
     def refuse(self, found: Found, whole: Whole) -> None:
         """Answer: overloaded, as a problem."""
-        identify(whole.scope, whole.exchange)
+        if whole.known is None:
+            identify(whole.scope, whole.exchange)
+        else:
+            whole.known.begin(whole.exchange)
         whole.give(self._refused(found, whole.exchange))
         self._tell(whole.scope, whole.exchange)
 
     def refusal(self, known: Known, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The same as bytes, with these headers too."""
-        identify_anew(exchange)
+        known.begin(exchange)
         status, own, content = self._refused(known.found, exchange)
         self._tell(known.scope, exchange)
         return answer_bytes(status, (*headers, *own), content)
 
-    def tell_gone(self, whole: Whole) -> None:
+    def tell_gone(self, known: Known, exchange: Exchange) -> None:
         """Its client left before it began."""
-        identify_anew(whole.exchange)
-        whole.exchange.route = whole.found.route.path
-        self._tell(whole.scope, whole.exchange)
+        known.begin(exchange)
+        exchange.route = known.found.route.path
+        self._tell(known.scope, exchange)
 
     def _refused(self, found: Found, exchange: Exchange) -> Answer:
         exchange.route = found.route.path
@@ -143,23 +124,15 @@ class Direct:
         found, scope, raw = whole.found, whole.scope, whole.raw
         scope["path_params"] = found.parameters
         head = found.route.read_head(scope)
-        if raw is not None and raw.endswith(whole.content):
-            size = raw.find(END_OF_HEAD) + len(END_OF_HEAD)
-            is_own = any(name in NEVER_KNOWN for name, _ in head.headers)
-            if size + len(whole.content) == len(raw) and size <= LONGEST_KNOWN and not is_own:
-                self._keep(raw[:size], Known(len(raw), size, _lasting(scope), found, head))
+        if raw is not None:
+            self.heads.keep(raw, whole.content, scope, found, head)
         return head
-
-    def _keep(self, head: bytes, known: Known) -> None:
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[head] = known
 
 
 class _Call(Call):
     """The answer to one request."""
 
-    __slots__ = ("_direct", "_received", "_tick", "_whole")
+    _tick = 0
 
     def __init__(
         self,
@@ -173,7 +146,6 @@ class _Call(Call):
         self._direct = direct
         self._whole = whole
         self._received = received
-        self._tick = 0
         if received is not None:
             loop = whole.exchange.loop
             deadline = loop.time() + received.head.seconds - whole.exchange.waited_seconds
@@ -212,8 +184,3 @@ def _problem(kind: type[ServingError], content: tuple[list[tuple[bytes, bytes]],
     exchange.problem, exchange.status = kind.word, kind.status
     headers, body = content
     return Answer(kind.status, [*headers, (HEADER, exchange.request_id)], body)
-
-
-def _lasting(scope: Scope) -> Scope:
-    """What of it is the head's, and not the connection's or the request's."""
-    return {name: value for name, value in scope.items() if name not in ("client", "server", "state")}

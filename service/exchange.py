@@ -6,6 +6,8 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from service.timing import Timing
+
 STATE = "heed_exchange"
 # What nginx logs where the client left before its answer. Never on the wire.
 STATUS_OF_A_GONE_CLIENT = 499
@@ -26,10 +28,10 @@ class Answering(Protocol):
         """An answer was written in that time."""
 
 
-class Exchange:
-    """Filled in on the way. `is_refused`: there was no place when it came; `waited_seconds`: for its turn to begin;
-    `route`: the path's template, "other" where there is none; `problem`: its word. The loop is kept because asking for
-    it costs a system call in Python 3.11.
+class Exchange(Timing):
+    """Filled in on the way. `is_refused`: there was no place when it came; `waited_seconds`: for its turn to begin,
+    which is queueing; `route`: the path's template, "other" where there is none; `problem`: its word. The loop is kept
+    because asking for it costs a system call in Python 3.11.
     """
 
     is_refused = False
@@ -44,6 +46,12 @@ class Exchange:
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.started = time.perf_counter()
+
+    def begin(self, request_id: bytes, traceparent: bytes) -> None:
+        """It begins to be answered, by these ids."""
+        self.queue = self.waited_seconds = time.perf_counter() - self.started
+        self.request_id = request_id
+        self.traceparent = traceparent
 
     @property
     def outcome(self) -> str:

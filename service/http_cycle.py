@@ -12,8 +12,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.exchange import Exchange
 
 if TYPE_CHECKING:  # the parent of the workers needs none of what these need
-    from service.direct import Known
     from service.front import Found
+    from service.known_heads import Known
 
 
 class Answer(NamedTuple):
@@ -117,6 +117,15 @@ class KnownCycle(Cycle):
         self.flow = protocol.flow
         self.default_headers = protocol.server_state.default_headers
         self.on_response = protocol.on_response_complete
+
+    def answer(self, answer: Answer) -> None:
+        """As any other's, for less: a known head is no HEAD's, and what its route answers closes no connection."""
+        if not self.keep_alive:
+            super().answer(answer)
+            return
+        self.response_complete = True
+        self.transport.write(answer_bytes(answer.status, (*self.default_headers, *answer.headers), answer.content))
+        self.on_response()
 
 
 def _is_whole(head: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -19,7 +18,8 @@ from service.problems import MEDIA_TYPE, HeadersTooLarge, MalformedRequest, Serv
 from service.request_id import HEADER, new_request_id
 
 if TYPE_CHECKING:  # the parent of the workers needs none of what it needs
-    from service.direct import Direct, Known
+    from service.direct import Direct
+    from service.known_heads import Known
 
 # Where the lifespan's state holds what answers without ASGI.
 DIRECT = "heed_direct"
@@ -59,7 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._last_words is not None:
             return
         is_next = self._awaits_the_next()
-        if is_next and self._direct is not None and (known := self._direct.known(data)) is not None:
+        if is_next and self._direct is not None and (known := self._direct.heads.of(data)) is not None:
             self._begin_known(self._direct, known, data)
             return
         self._head_bytes += len(data)
@@ -83,21 +83,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_known(self, direct: "Direct", known: "Known", data: bytes) -> None:
         self._idle_since = None
-        seconds = known.head.seconds
+        exchange, seconds = Exchange(self.loop), known.head.seconds
         pause = self._admission.pause_seconds(seconds) if self._is_refused else 0.0
         if not pause and not self._admission.has_place(seconds):
             # Neither a cycle nor anything else is made for it: what a refusal costs is taken from the answers.
             self._is_refused = True
             self.server_state.total_requests += 1
-            self.transport.write(direct.refusal(known, Exchange(self.loop), self.server_state.default_headers))
+            self.transport.write(direct.refusal(known, exchange, self.server_state.default_headers))
             self._become_idle()
             return
-        self.cycle = KnownCycle(known, data, Exchange(self.loop), self)
+        self.cycle = KnownCycle(known, data, exchange, self)
         self._is_refused = False
         if pause:
             self.loop.call_later(pause, self._begin, self.cycle, self.app)
         else:
-            self._admission.begin(partial(self._start, self.cycle, self.app))
+            self._admission.begin(self._start, self.cycle, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the connection."""
@@ -139,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin(self, cycle: Cycle, app: ASGI3Application) -> None:
         if self._admission.has_place(self._seconds(cycle)):
-            self._admission.begin(partial(self._start, cycle, app))
+            self._admission.begin(self._start, cycle, app)
         else:
             self._refuse_place(cycle, app)
 
@@ -161,22 +161,20 @@ class HttpProtocol(HttpToolsProtocol):
         direct.refuse(found, cycle)
 
     def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        if cycle.known is not None and cycle.disconnected and self._direct is not None:
-            # While it stood in line.
-            self._direct.tell_gone(cycle)
-        elif self._direct is None or not self._is_whole(cycle, self._direct):
+        self._running, direct = cycle, self._direct
+        if direct is None or not (cycle.known or self._is_whole(cycle, direct)):
             self._task = task = self.loop.create_task(cycle.run_asgi(app))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
+        elif cycle.known and cycle.disconnected:
+            # While it stood in line.
+            direct.tell_gone(cycle.known, cycle.exchange)
         else:
-            self._task = call = self._direct.call(cycle, self.tasks)
+            self._task = call = direct.call(cycle, self.tasks)
             call.go_on()
 
     def _is_whole(self, cycle: Cycle, direct: "Direct") -> bool:
         """Whether it can be answered without ASGI."""
-        if cycle.known is not None:
-            return True
         if cycle.more_body or cycle.disconnected or cycle.flow.write_paused:
             return False
         found = direct.find(cycle.scope)
@@ -221,7 +219,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._last_words is not None and not self.pipeline:
             self._close()
             return
-        self._go_on()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self._go_on()
         if self.cycle.response_complete and self.cycle.more_body:
             # Answered before its body was whole. The rest is read, for a time, so that the client can read the answer.
             if not self.cycle.keep_alive:
@@ -232,9 +232,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _go_on(self) -> None:
         """As uvicorn's, but for the timer, which costs as much as the rest of it."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
         self.flow.resume_reading()
         if self.pipeline:
             # Not within the end of the one before: of a long pipeline each would be answered within another's end.

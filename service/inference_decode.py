@@ -7,7 +7,7 @@ import numpy as np
 
 from models.contract import TensorSpec
 from service.datatypes import DATATYPES, Datatype, datatype_of
-from service.decode import SHORT_BODY_BYTES, TOLERATED_EXCESS, Limits, media_type_of, most_steps_of
+from service.decode import Limits, media_type_of
 from service.inference_outputs import Inference, asked_outputs, raw_outputs
 from service.inference_request import (
     InferenceRequest,
@@ -21,6 +21,7 @@ from service.inference_request import (
 from service.problems import InvalidInput, UnsupportedMediaType
 from service.request_body import LONG_BODY_BYTES
 from service.routing import JSON, OCTET_STREAM, Received
+from service.sequences import SHORT_BODY_BYTES, TOLERATED_EXCESS
 from service.session import Tensor
 from service.tensors_in_binary import from_binary
 from service.tensors_in_json import from_json
@@ -50,8 +51,8 @@ class InferenceDecoder:
         parts = parts_of(received.content, received.head.headers)
         decode = partial(_inference, parts, model, self._limits)
         if len(parts.head) <= SHORT_BODY_BYTES:
-            return received.timing.decoding(decode)
-        return await self._threads.decode(received.timing, decode, large=len(parts.head) > LONG_BODY_BYTES)
+            return received.exchange.decoding(decode)
+        return await self._threads.decode(received.exchange, decode, large=len(parts.head) > LONG_BODY_BYTES)
 
 
 def _inference(parts: Parts, model: ServedModel, limits: Limits) -> Inference:
@@ -159,7 +160,7 @@ def _check_shape(name: str, shape: tuple[int, ...], model: ServedModel, limits: 
     if not 1 <= rows <= limits.batch_inputs:
         raise InvalidInput(f"input '{name}' has {rows} rows, 1 to {limits.batch_inputs} are taken")
     if _has_time(model):
-        steps, most = rows * shape[1], most_steps_of(model, limits.batch_inputs, limits.time_steps)
+        steps, most = rows * shape[1], model.sequences.most_steps(limits.batch_inputs, limits.time_steps)
         if steps > most:
             raise InvalidInput(f"the request has {steps} time steps, at most {most} are taken")
 
@@ -197,7 +198,7 @@ def _most_values(model: ServedModel, limits: Limits) -> int:
     row = model.session.row_shape
     if _has_time(model):
         fixed = [one for one in row[1:] if one is not None]
-        return most_steps_of(model, limits.batch_inputs, limits.time_steps) * math.prod(fixed)
+        return model.sequences.most_steps(limits.batch_inputs, limits.time_steps) * math.prod(fixed)
     return limits.batch_inputs * math.prod(one or 1 for one in row)
 
 

@@ -78,7 +78,7 @@ class InferenceProtocol:
         left = None if seconds is None else seconds - exchange.seconds
         if left is not None and left <= 0:
             raise DeadlinePassed("the request's own time, parameters.timeout, was over before its run")
-        running = model.batcher.run_tensor(inference.rows, names, received.timing)
+        running = model.batcher.run_tensor(inference.rows, names, received.exchange)
         if left is None:
             return await running
         return await self.deadlines.in_time(running, exchange.loop.time() + left, exchange.loop)

@@ -13,7 +13,7 @@ from service.shares import Shares
 # a new client, and a probe is one, would wait a turn for each that came before it.
 MOST_IN_A_TURN = 256
 # Whoever holds more connections than another worker leaves the next one to it for so long; if that one has not stirred
-# by then, it is busy. A core that slept needs a millisecond or two.
+# by then, it is busy, or its turn for a core has not come: one is taken in its stead, then two, then four.
 PATIENCE_SECONDS = 0.005
 # Where the process may not open more files: as asyncio's own listener does.
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -43,6 +43,8 @@ class Listener:
         self._take_in = take_in
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        # So many are taken in another's stead the next time.
+        self._in_its_stead = 1
         self._is_open = True
 
     def open(self, backlog: int) -> None:
@@ -70,6 +72,7 @@ class Listener:
         others = self._shares.of_others()
         places = min(others, default=held + MOST_IN_A_TURN) + 1 - held
         if places > 0:
+            self._in_its_stead = 1
             self._accept(min(places, MOST_IN_A_TURN))
         else:
             self._pause(self._patience_seconds, others)
@@ -82,7 +85,8 @@ class Listener:
         self._timer = None
         self._loop.add_reader(self._socket, self._look)
         if others == self._shares.of_others():
-            self._accept(MOST_IN_A_TURN)
+            self._accept(self._in_its_stead)
+            self._in_its_stead = min(2 * self._in_its_stead, MOST_IN_A_TURN)
 
     def _accept(self, most: int) -> None:
         for _ in range(most):

@@ -13,7 +13,7 @@ from models.answer import NotFiniteError
 from models.look import DARK, LIGHT
 from models.pictures import WIDTH, WIDTHS
 from service.answer_pictures import LARGEST_SIDE, AnswerPictures, Sheet
-from service.batch_queue import Row
+from service.batch_queue import Rows
 from service.decode import Decoder
 from service.problems import InvalidInput
 from service.repository import Repository
@@ -61,23 +61,23 @@ class Predictions:
     async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Write | Content:
         """Predict the label of one time series, with the attention over its steps."""
         model = self._model("timeseries", asked, received)
-        inputs = await self.decoder.sequence(received, model)
-        row = await model.batcher.run_one(inputs[0], model.outputs_of[asked.attention], received.timing)
+        given = await self.decoder.sequence(received, model)
+        row = await model.batcher.run_one(given, model.outputs_of[asked.attention], received.exchange)
         if received.head.media_type == JSON:
             return partial(_written, model, asked, row)
-        return await self._picture(_answer(model, asked, row), inputs[0], asked, received)
+        return await self._picture(_answer(model, asked, row), given[0], asked, received)
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
         model = self._model("timeseries", asked, received)
         inputs = await self.decoder.sequences(received, model)
-        return {"results": await self._answers(model, asked, inputs, received.timing)}
+        return {"results": await self._answers(model, asked, inputs, received.exchange)}
 
     async def predict_image(self, received: Received, asked: AskedPicture) -> Document | Content:
         """Predict the label of one picture: PNG, JPEG, WebP, GIF, BMP or TIFF, told apart by content."""
         model = self._model("image", asked, received)
         pictures = await self.decoder.picture(received, model)
-        answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
+        answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.exchange)
         answer = answers[0] | {"image": pictures[0].description}
         if received.head.media_type == JSON:
             return answer
@@ -88,7 +88,7 @@ class Predictions:
         """Predict several pictures in one call. One bad picture refuses the call, the detail says its index."""
         model = self._model("image", asked, received)
         pictures = await self.decoder.pictures(received, model)
-        answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.timing)
+        answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.exchange)
         return {"results": [one | {"image": it.description} for one, it in zip(answers, pictures, strict=True)]}
 
     async def _picture(
@@ -115,7 +115,7 @@ class Predictions:
         return [_answer(model, asked, row, place) for row, place in zip(rows, places, strict=True)]
 
 
-def _written(model: ServedModel, asked: PredictionQuery, row: Row) -> Content:
+def _written(model: ServedModel, asked: PredictionQuery, row: Rows) -> Content:
     if asked.label is not None:
         return json_of(_answer(model, asked, row))
     try:
@@ -124,7 +124,7 @@ def _written(model: ServedModel, asked: PredictionQuery, row: Row) -> Content:
         raise InvalidInput(str(error)) from error
 
 
-def _answer(model: ServedModel, asked: PredictionQuery, row: Row, place: str = "") -> Document:
+def _answer(model: ServedModel, asked: PredictionQuery, row: Rows, place: str = "") -> Document:
     try:
         return {"model": model.identity, **row.outputs.answer(row.place, asked.attention, asked.label)}
     except NotFiniteError as error:

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from service.access_log import AccessLog
 from service.exchange import CURRENT, GONE, STATUS_OF_A_GONE_CLIENT, Exchange, exchange_of
 from service.problems import DETAIL_OF_500, Draining, InternalError, ServingError, send_problem
-from service.request_id import HEADER, new_request_id, request_id
+from service.request_id import HEADER, request_id
 
 TRACEPARENT = b"traceparent"
 SANE_TRACEPARENT = re.compile(rb"[\x21-\x7e]{1,256}")
@@ -75,15 +75,8 @@ def problem_of(error: BaseException, logger: FilteringBoundLogger) -> ServingErr
     return InternalError(DETAIL_OF_500)
 
 
-def identify_anew(exchange: Exchange) -> None:
-    """As `identify`, of a request that came without ids."""
-    exchange.waited_seconds = exchange.seconds
-    exchange.request_id = new_request_id()
-
-
 def identify(scope: Scope, exchange: Exchange) -> None:
     """Note the ids that the request goes by, now that it begins to be answered, and how long it has waited for this."""
-    exchange.waited_seconds = exchange.seconds
     ids: list[bytes] = []
     traces: list[bytes] = []
     for name, value in scope["headers"]:
@@ -91,7 +84,5 @@ def identify(scope: Scope, exchange: Exchange) -> None:
             ids.append(value)
         elif name == TRACEPARENT:
             traces.append(value)
-    exchange.request_id = request_id(ids)
-    if traces and SANE_TRACEPARENT.fullmatch(traces[0]):
-        # In a log line it may reach a terminal.
-        exchange.traceparent = traces[0]
+    # In a log line it may reach a terminal.
+    exchange.begin(request_id(ids), traces[0] if traces and SANE_TRACEPARENT.fullmatch(traces[0]) else b"")

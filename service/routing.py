@@ -23,7 +23,6 @@ from service.http_cycle import Answer
 from service.negotiation import preferred
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
-from service.timing import Timing
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
@@ -73,7 +72,6 @@ class Received(Request):
         self.head = head
         self.content = content
         self.exchange = exchange
-        self.timing = Timing(queue=exchange.waited_seconds)
 
     @property
     def headers(self) -> HeadersByName:
@@ -141,7 +139,7 @@ class LeanRoute(APIRoute):
             raise MethodNotAllowed(f"this path takes {allowed}, not {scope['method'][:40]}", {"Allow": allowed})
         head = self.read_head(scope)
         if self._doors is None:
-            await _send(send, self.written(await self._answer(**self._given(Received(head, b"", exchange)))))
+            await _send(send, self.written(await self._called(Received(head, b"", exchange))))
         else:
             await self._answer_with_body(self._doors, head, exchange, scope, receive, send)
 
@@ -164,7 +162,7 @@ class LeanRoute(APIRoute):
         """The endpoint, which gives what can be `written`. Raises Overloaded where there is no place for it."""
         assert self._doors is not None, "it takes a body"
         self._doors.admission.check(received.exchange.is_refused)
-        return self._answer(**self._given(received))
+        return self._called(received)
 
     def written(self, answer: Document | Content | Write, received: Received | None = None) -> Answer:
         """What the endpoint gave, as an answer; of one with a body the times are told."""
@@ -175,15 +173,15 @@ class LeanRoute(APIRoute):
             # There it would be the length of what is not sent.
             headers.append((b"content-length", b"%d" % len(content.body)))
         if received is not None:
-            headers.append((b"server-timing", received.timing.server_timing()))
+            headers.append((b"server-timing", received.exchange.server_timing()))
             if (model := received.exchange.model) is not None:
-                model.decoded(received.timing.decode)
+                model.decoded(received.exchange.decode)
                 model.encoded(time.perf_counter() - started)
         return Answer(content.status, headers, content.body)
 
-    def _given(self, received: Received) -> dict[str, Any]:
+    def _called(self, received: Received) -> Coroutine[Any, Any, Any]:
         name, arguments = self._received_name, received.head.arguments
-        return {**arguments, name: received} if name else arguments
+        return self._answer(**arguments, **{name: received}) if name else self._answer(**arguments)
 
     def _media_type(self, headers: Headers) -> str:
         accept = b",".join([value for name, value in headers if name == b"accept"]).decode("latin-1")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -11,16 +11,14 @@ class Timing:
     """Seconds of each stage, summed over the parts of one request."""
 
     decode = 0.0
+    queue = 0.0
     inference = 0.0
 
-    def __init__(self, queue: float = 0.0) -> None:
-        self.queue = queue
-
-    def decoding(self, function: Callable[[], Result]) -> Result:
-        """Call `function`; the time it takes is decoding."""
+    def decoding(self, function: Callable[..., Result], *given: Any) -> Result:
+        """Call `function` with what it is given; the time it takes is decoding."""
         started = time.perf_counter()
         try:
-            return function()
+            return function(*given)
         finally:
             self.decode += time.perf_counter() - started
 

@@ -11,6 +11,7 @@ from models.answer_text import AnswerText
 from models.contract import Contract
 from service.batcher import Batcher
 from service.pace import Pace, pace_of
+from service.sequences import SequenceReader
 from service.session import Session
 
 Status = Literal["served", "refused", "loading"]
@@ -30,6 +31,14 @@ class ServedModel:
     def contract(self) -> Contract:
         """What the graph means."""
         return self.session.contract
+
+    @cached_property
+    def sequences(self) -> SequenceReader:
+        """How bodies of time series become its inputs; of a model whose rows are (time, feature)."""
+        steps, features = self.session.row_shape
+        # The contract's check has refused every time-series graph that leaves it open.
+        assert features is not None
+        return SequenceReader(self.name, steps, features)
 
     @cached_property
     def outputs_of(self) -> dict[Detail, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.contract import Contract
 from service.admission import Admission
-from service.batch_queue import Row
+from service.batch_queue import Rows
 from service.batcher import Batcher, Batching
 from service.metrics import Unmetered
 from service.pace import Pace
@@ -159,7 +159,7 @@ def input_of(number: int, length: int = 1) -> Tensor:
 
 def call(
     batcher: Batcher, *numbers: int, length: int = 1, outputs: tuple[str, ...] = ITSELF
-) -> "asyncio.Task[list[Row]]":
+) -> "asyncio.Task[list[Rows]]":
     """Somebody who asks for inputs of these numbers. They queue in the next turn of the loop."""
     inputs = [input_of(number, length) for number in numbers]
     return asyncio.get_running_loop().create_task(batcher.run(inputs, outputs, Timing()))
@@ -174,7 +174,7 @@ def begin(admission: Admission, batcher: Batcher, *numbers: int, length: int = 1
     admission.begin(start)
 
 
-def told(rows: Sequence[Row]) -> list[dict[str, list[float]]]:
+def told(rows: Sequence[Rows]) -> list[dict[str, list[float]]]:
     """What each row says, output by output."""
     return [{name: values[row.place].tolist() for name, values in row.outputs.tensors.items()} for row in rows]
 

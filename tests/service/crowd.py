@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from service.admission import Admission
-from service.batch_queue import Row
+from service.batch_queue import Rows
 from service.pace import Pace
 from service.session import Tensor
 from service.timing import Timing
@@ -64,7 +64,7 @@ class Caller:
 
     call: Call
     numbers: tuple[int, ...]
-    task: "asyncio.Task[list[Row]]"
+    task: "asyncio.Task[list[Rows]]"
     given_up_after: int | None = None
 
     def answer(self) -> list[dict[str, list[float]]]:

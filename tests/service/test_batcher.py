@@ -7,7 +7,7 @@ import pytest
 
 from models.answer import outputs_needed
 from service.admission import Admission
-from service.batch_queue import Row
+from service.batch_queue import Rows
 from service.pace import Pace
 from service.session import Session
 from service.timing import Timing
@@ -35,7 +35,7 @@ def test_what_queued_while_the_session_was_busy_runs_together() -> None:
     """Nobody waits for company; whoever comes during a run is in the next one, with all the others."""
     session = HeldSession(IN_THREADS)
 
-    async def act() -> list[list[Row]]:
+    async def act() -> list[list[Rows]]:
         batcher = batcher_of("echo", "1", session)
         first = call(batcher, 1)
         await session.begun()
@@ -151,7 +151,7 @@ def test_long_run_holds_up_no_short_one() -> None:
     """Short inputs of the same model are answered meanwhile, those too that queued after more long ones."""
     session = HeldSession(MIXED)
 
-    async def act() -> list[list[Row]]:
+    async def act() -> list[list[Rows]]:
         batcher = batcher_of("echo", "1", session)
         long = [call(batcher, 1, length=7)]
         await session.begun()
@@ -260,7 +260,7 @@ def test_real_models_answer_a_crowd_as_if_each_were_alone() -> None:
     ]
     details = [outputs_needed(session.contract, "none" if index % 2 else "full") for index in range(60)]
 
-    async def act() -> list[list[Row]]:
+    async def act() -> list[list[Rows]]:
         batcher = batcher_of("timeseries", "1", session)
         asked = [batcher.run(*of_one, Timing()) for of_one in zip(calls, details, strict=True)]
         return await asyncio.gather(*asked)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.admission import Admission
-from service.batch_queue import Row
+from service.batch_queue import Rows
 from service.batcher import BatchSizeError
 from service.pace import Pace
 from service.problems import Overloaded
@@ -29,7 +29,7 @@ def test_poison_is_told_to_its_own_caller(pace: Pace) -> None:
     """The others of its batch are answered: they run again, each alone."""
     session = EchoSession(pace)
 
-    async def act() -> list[list[Row] | BaseException]:
+    async def act() -> list[list[Rows] | BaseException]:
         batcher = batcher_of("echo", "1", session)
         return await asyncio.gather(*[call(batcher, number) for number in (1, -2, 3)], return_exceptions=True)
 
@@ -47,7 +47,7 @@ def test_run_without_one_row_for_each_is_no_answer(mishap: str) -> None:
     """Nobody gets the row of another: such a run is repeated, and at last refused."""
     session = EchoSession(ON_LOOP, {0: mishap, 2: mishap})
 
-    async def act() -> list[list[Row] | BaseException]:
+    async def act() -> list[list[Rows] | BaseException]:
         batcher = batcher_of("echo", "1", session)
         return await asyncio.gather(*[call(batcher, number) for number in (1, 2)], return_exceptions=True)
 
@@ -104,7 +104,7 @@ def test_full_queue_refuses() -> None:
     session, threads = EchoSession(IN_THREADS), LateExecutor()
     admission = Admission(3)
 
-    async def act() -> list[list[Row]]:
+    async def act() -> list[list[Rows]]:
         batcher = batcher_of("echo", "1", session, executor=threads, admission=admission)
         waiting = [call(batcher, 1, 2, 3, 4, 5)]
         await turns()
@@ -153,7 +153,7 @@ def test_closed_threads_leave_nobody_waiting() -> None:
     """What runs is answered; what waits, for a thread or for its batch, ends with an error."""
     session, threads = HeldSession(IN_THREADS), ThreadPoolExecutor(1)
 
-    async def act() -> list[list[Row] | BaseException]:
+    async def act() -> list[list[Rows] | BaseException]:
         batcher = batcher_of("echo", "1", session, executor=threads, cores=2)
         runs = call(batcher, 1)
         await session.begun()

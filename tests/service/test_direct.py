@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from service.admission import BEGUN_IN_A_TURN
-from service.direct import LONGEST_KNOWN, MOST_KNOWN, Direct
+from service.direct import Direct
 from service.http_protocol import DIRECT
+from service.known_heads import LONGEST_KNOWN, MOST_KNOWN
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.service.client import Client, running
@@ -33,7 +34,7 @@ def client(one_model: Path) -> Iterator[Client]:
 def direct(client: Client) -> Direct:
     """Its way without ASGI; nothing was asked yet."""
     direct: Direct = client.state[DIRECT]
-    direct._known.clear()
+    direct.heads.known.clear()
     return direct
 
 
@@ -96,8 +97,10 @@ def test_head_is_parsed_once(client: Client, direct: Direct) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        request(body_of(1.5), "X-Request-ID: mine"),
-        request(body_of(1.5), "traceparent: 00-1-1-00"),
+        request(body_of(1.5), "X-Request-ID: mine", "X-Request-ID: mine"),
+        request(body_of(1.5), f"X-Request-ID: {'x' * 129}"),
+        request(body_of(1.5), "X-Request-ID:mine"),
+        request(body_of(1.5), "traceparent: 00 1 1 00"),
         request(body_of(1.5), "Expect: 100-continue"),
         request(body_of(1.5), "Connection: close"),
         request(body_of(1.5), f"X-Long: {'x' * LONGEST_KNOWN}"),
@@ -113,7 +116,7 @@ def test_some_heads_are_never_known(client: Client, direct: Direct, asked: bytes
     """Those that are one request's own, end the connection, are refused, or are no ordinary ones; they are answered."""
     statuses = [on_connection(client, lambda connection: connection.ask(asked))[9:12] for _ in range(2)]
 
-    assert not direct._known
+    assert not direct.heads.known
     assert statuses[0] == statuses[1]
 
 
@@ -125,7 +128,7 @@ def test_body_in_chunks_is_never_taken_for_a_length(client: Client, direct: Dire
 
     answers = [on_connection(client, lambda connection: connection.ask(asked)) for _ in range(2)]
 
-    assert not direct._known
+    assert not direct.heads.known
     assert [document_of(answer) for answer in answers] == [expected(client, body)] * 2
 
 
@@ -207,7 +210,7 @@ def test_known_heads_are_bounded(client: Client, direct: Direct) -> None:
     async def talk(connection: Connection) -> int:
         for number in range(MOST_KNOWN + 10):
             await connection.ask(request(b"{}", f"X-Number: {number}"))
-        return len(direct._known)
+        return len(direct.heads.known)
 
     assert 0 < on_connection(client, talk) <= MOST_KNOWN
 
@@ -216,7 +219,7 @@ def test_nothing_of_a_client_is_kept(client: Client, direct: Direct) -> None:
     """Neither its address nor what its request was."""
     on_connection(client, lambda connection: connection.ask(request(body_of(1.5))))
 
-    (known,) = direct._known.values()
+    (known,) = direct.heads.known.values()
     assert not {"client", "server", "state"} & known.scope.keys()
 
 
