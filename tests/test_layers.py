@@ -19,6 +19,7 @@ RULES = {
     "models/contract.py": {"torch", *NETWORKS},
     "models/layout.py": {"torch", *NETWORKS},
     "models/answer.py": {"torch", "pydantic", *NETWORKS},
+    "models/answer_text.py": {"torch", "pydantic", *NETWORKS},
     "models/entropy.py": {"torch", *NETWORKS},
     "models/grids.py": {"torch", "vl_convert", *NETWORKS},
     "models/pictures.py": {"torch", "numpy", "vl_convert", *NETWORKS},
@@ -89,3 +90,20 @@ def test_package_files_are_empty() -> None:
             if path.name == "__init__.py" and path.read_text()]  # fmt: skip
 
     assert full == []
+
+
+def test_image_has_every_module_that_the_service_imports() -> None:
+    """And no other: each of the models' files is copied by its name, so that no network comes with them."""
+    needed, looked_at = {"models/__init__.py"}, _sources("service")
+    while looked_at:
+        names = {f"{name.replace('.', '/')}.py" for name in _imports(looked_at.pop()) if _is_within(name, "models")}
+        new = {name for name in names if (ROOT / name).is_file()} - needed
+        needed |= new
+        looked_at += [ROOT / name for name in new]
+    stage = (ROOT / "Dockerfile").read_text().rpartition(" AS service\n")[2]
+
+    copied = {
+        file for line in stage.replace("\\\n", "").splitlines() if line.startswith("COPY ") for file in line.split()
+    }
+
+    assert {file for file in copied if file.endswith(".py")} == needed
