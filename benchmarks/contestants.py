@@ -1,13 +1,12 @@
 """Who is measured: Heed and its peers, each at its best settings, and the line that says which."""
 
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.environments import ENVIRONMENTS, python_of
+from benchmarks.environments import ENVIRONMENTS, python_of, python_of_heed
 from benchmarks.processes import ROOT, Running, free_port, running
 from benchmarks.questions import series_questions
 
@@ -45,7 +44,7 @@ class Contestant:
     @property
     def python(self) -> str:
         """Its interpreter; made on the first call. Raises InstallError."""
-        return str(python_of(self.peer)) if self.peer else sys.executable
+        return str(python_of(self.peer) if self.peer else python_of_heed())
 
 
 @contextmanager
@@ -92,7 +91,7 @@ CONTESTANTS = (
     Contestant(
         "heed",
         HEED,
-        "access log off, as the peers have it; else as it comes",
+        "the packages that its image has; access log off, as the peers have it; else as it comes",
         _module("service"),
         lambda start: {"HEED_LOG_LEVEL": "warning"},
         ready_path=READY,
@@ -100,7 +99,7 @@ CONTESTANTS = (
     Contestant(
         "heed-defaults",
         DEFAULTS,
-        "no setting but the number of workers: access log on",
+        "the packages that its image has; no setting but the number of workers: access log on",
         _module("service"),
         ready_path=READY,
     ),

@@ -1,9 +1,13 @@
 """A virtual environment for each peer or client, made from its requirements file, made anew where that has changed."""
 
+import compileall
 import subprocess
 import sys
 import venv
+from functools import cache
 from pathlib import Path
+
+from benchmarks.processes import ROOT
 
 PEERS = Path(__file__).parent / "peers"
 ENVIRONMENTS = Path(sys.prefix) / "peers"
@@ -15,13 +19,26 @@ class InstallError(RuntimeError):
 
 def python_of(peer: str, peers: Path = PEERS) -> Path:
     """The peer's interpreter, with all installed that it needs. `peers`: where its folder is. Raises InstallError."""
-    folder, wanted = Path(sys.prefix) / peers.name / peer, requirements(peer, peers)
-    python, stamp = folder / "bin" / "python", folder / ".installed"
+    return _installed(Path(sys.prefix) / peers.name / peer, _file(peer, peers))
+
+
+@cache
+def python_of_heed() -> Path:
+    """An interpreter with what the service's image has, and no more; the project's bytecode is there, as it is there.
+    Raises InstallError.
+    """
+    for package in ("models", "service"):
+        compileall.compile_dir(ROOT / package, quiet=1)
+    return _installed(Path(sys.prefix) / "heed", ROOT / "requirements" / "service.txt")
+
+
+def _installed(folder: Path, requirements: Path) -> Path:
+    wanted, python, stamp = requirements.read_text(), folder / "bin" / "python", folder / ".installed"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"Installing {peer}", file=sys.stderr)
+        print(f"Installing {folder.name}", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
         command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r"]
-        done = subprocess.run([*command, str(peers / peer / "requirements.txt")], capture_output=True, text=True)
+        done = subprocess.run([*command, str(requirements)], capture_output=True, text=True)
         if done.returncode:
             raise InstallError(_last_error(done.stderr))
         stamp.write_text(wanted)
@@ -34,12 +51,11 @@ def _last_error(told: str) -> str:
     return errors[-1].removeprefix("ERROR: ") if errors else "pip failed without an error"
 
 
-def requirements(peer: str, peers: Path = PEERS) -> str:
-    """The text of the peer's requirements file."""
-    return (peers / peer / "requirements.txt").read_text()
+def _file(peer: str, peers: Path) -> Path:
+    return peers / peer / "requirements.txt"
 
 
 def versions(peer: str, peers: Path = PEERS) -> str:
     """What its requirements file pins, in one line."""
-    lines = [line.partition("#")[0].strip() for line in requirements(peer, peers).splitlines()]
+    lines = [line.partition("#")[0].strip() for line in _file(peer, peers).read_text().splitlines()]
     return ", ".join(line.replace("==", " ") for line in lines if line)

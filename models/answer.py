@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contract import Attention, Contract, Contributions
-from models.entropy import entropy_ratios
 
 Detail = Literal["summary", "full", "none"]
 Floats = NDArray[np.float32]
@@ -74,12 +73,11 @@ class Outputs:
         """(batch, label)."""
         return self.tensors[self.contract.outputs.scores]
 
-    def entropy_ratios(self) -> Iterator[tuple[str, Floats]]:
-        """Of each attention output that was fetched and is a distribution: how evenly each row's is spread."""
+    def distributions(self) -> Iterator[tuple[Attention, Floats]]:
+        """Each attention output that was fetched and whose weights sum to 1 over an axis, and these: (batch, …)."""
         for entry in self.contract.attention:
             if entry.sums_to_one_over is not None and entry.output in self.tensors:
-                axis = entry.axes.index(entry.sums_to_one_over)
-                yield entry.output, entropy_ratios(self.tensors[entry.output], axis)
+                yield entry, self.tensors[entry.output]
 
     @cached_property
     def _not_finite(self) -> dict[str, NDArray[np.bool_]]:

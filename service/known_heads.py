@@ -1,6 +1,7 @@
 """Heads that were asked before: who keeps a connection sends the same one again and again, and it is parsed once."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -61,21 +62,21 @@ class KnownHeads:
         names = [name for name, _ in head.headers]
         if size > LONGEST_KNOWN or raw[size:] != content or not NEVER_KNOWN.isdisjoint(names):
             return
-        if len(self.known) >= MOST_KNOWN:
+        own = {line[0]: line[1].lower() for line in LINE_OF_AN_ID.finditer(raw, 0, size)}
+        rest, ids = _parted(raw[:size], own)
+        if len(ids) < sum(name in IDS for name in names):
+            # One is not sane, or there are two, or it is written in a way that would not be found again.
+            return
+        if len(self.known) >= MOST_KNOWN or len(self._spellings | own) > MOST_SPELLINGS:
             self.known.clear()
             self._spellings.clear()
-        for line in LINE_OF_AN_ID.finditer(raw, 0, size):
-            if len(self._spellings) < MOST_SPELLINGS:
-                self._spellings[line[0]] = line[1].lower()
-        rest, ids = self._parted(raw[:size])
-        if len(ids) == sum(name in IDS for name in names):
-            # None of them is written in a way that would not be found again, or twice.
-            headers = [header for header in head.headers if header[0] not in IDS]
-            lasting = {**_lasting(scope), "headers": headers}
-            self.known[rest] = Known(size, len(content), lasting, found, replace(head, headers=headers))
+        self._spellings |= own
+        headers = [header for header in head.headers if header[0] not in IDS]
+        lasting = {**_lasting(scope), "headers": headers}
+        self.known[rest] = Known(len(rest), len(content), lasting, found, replace(head, headers=headers))
 
     def _with_ids(self, head: bytes) -> Known | None:
-        rest, ids = self._parted(head)
+        rest, ids = _parted(head, self._spellings)
         known = self.known.get(rest)
         if known is None:
             return None
@@ -83,18 +84,19 @@ class KnownHeads:
             head_size=len(head), request_id=ids.get(HEADER, b""), traceparent=ids.get(TRACEPARENT, b"")
         )
 
-    def _parted(self, head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-        """The head with nothing in the places of its ids, and these; one that is not sane stays where it is."""
-        ids: dict[bytes, bytes] = {}
-        for spelling, name in self._spellings.items():
-            place = head.find(spelling)
-            if place >= 0:
-                begin = place + len(spelling)
-                end = head.find(END_OF_LINE, begin)
-                if IDS[name].fullmatch(head, begin, end):
-                    ids[name] = head[begin:end]
-                    head = head[:begin] + head[end:]
-        return head, ids
+
+def _parted(head: bytes, spellings: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes]]:
+    """The head with nothing in the places of its ids, and these; one that is not sane stays where it is."""
+    ids: dict[bytes, bytes] = {}
+    for spelling, name in spellings.items():
+        place = head.find(spelling)
+        if place >= 0:
+            begin = place + len(spelling)
+            end = head.find(END_OF_LINE, begin)
+            if IDS[name].fullmatch(head, begin, end):
+                ids[name] = head[begin:end]
+                head = head[:begin] + head[end:]
+    return head, ids
 
 
 def _lasting(scope: Scope) -> Scope:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.answer import Outputs
 from service import series
 from service.counts import Counts
+from service.entropies import Entropies
 from service.observations import Observations
 from service.problems import CountsUnreadable
 from service.series import NO_VERSION, Counted, Version
@@ -132,6 +133,7 @@ class ModelMetrics:
             for one in (series.DECODE, series.QUEUE, series.SESSION, series.ENCODE, series.BATCH)
         )
         self._entropy: dict[str, Observations] = {}
+        self._entropies = Entropies(self.looked)
         self._all = [decode, queue, session, encode, batch]
         self._session, self._batch = session, batch
         self._last_run = counts.numbers(series.LAST_RUN, name, version)
@@ -155,8 +157,7 @@ class ModelMetrics:
         self._batch.observe(rows)
         self._session.observe(seconds)
         self._last_run[0] = time.time()
-        for attention, ratios in outputs.entropy_ratios():
-            self.looked(attention, ratios)
+        self._entropies.note(outputs)
 
     def looked(self, attention: str, ratios: NDArray[np.float32]) -> None:
         """Entropy ratios of one attention output, one for each row."""
@@ -170,6 +171,7 @@ class ModelMetrics:
 
     def count(self) -> None:
         """As Metrics.count."""
+        self._entropies.count()
         for one in self._all:
             one.count()
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from service.admission import BEGUN_IN_A_TURN
 from service.direct import Direct
 from service.http_protocol import DIRECT
-from service.known_heads import LONGEST_KNOWN, MOST_KNOWN
+from service.known_heads import LONGEST_KNOWN, MOST_KNOWN, KnownHeads
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.service.client import Client, running
@@ -34,7 +34,7 @@ def client(one_model: Path) -> Iterator[Client]:
 def direct(client: Client) -> Direct:
     """Its way without ASGI; nothing was asked yet."""
     direct: Direct = client.state[DIRECT]
-    direct.heads.known.clear()
+    direct.heads = KnownHeads()
     return direct
 
 
