@@ -57,7 +57,7 @@ check: $(FOR_DEV) ## Lint, format, types, import rules
 study: $(FOR_DEV) ## Train twenty attention-LSTMs: where the weight settles, by column and seed (four minutes)
 	$(BIN)/python -m benchmarks.column_seeds
 
-bench: $(FOR_DEV) export wrk ## Measure beside the peers, against the targets (half an hour; needs wrk). BENCH=--quick: a look
+bench: $(FOR_DEV) export wrk ## Measure beside the peers, against the targets (half an hour; needs wrk). BENCH=--quick: a look; BENCH_PYTHON=…: what all run on
 	$(BIN)/python -m benchmarks --repository $(REPOSITORY) $(BENCH)
 
 soak: $(FOR_DEV) export wrk ## A million requests: memory flat, answers right? (twenty minutes; needs wrk). SOAK="--requests N": fewer

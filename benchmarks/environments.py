@@ -1,14 +1,17 @@
 """A virtual environment for each peer or client, made from its requirements file, made anew where that has changed."""
 
 import compileall
+import os
 import subprocess
 import sys
-import venv
 from functools import cache
 from pathlib import Path
 
 from benchmarks.processes import ROOT
 
+# What all of them run on. A Python that was built without profiles (PGO), as pyenv does it, takes a quarter more time
+# than that of the images and of distributions.
+BASE = os.environ.get("BENCH_PYTHON", sys.executable)
 PEERS = Path(__file__).parent / "peers"
 ENVIRONMENTS = Path(sys.prefix) / "peers"
 
@@ -33,10 +36,13 @@ def python_of_heed() -> Path:
 
 
 def _installed(folder: Path, requirements: Path) -> Path:
-    wanted, python, stamp = requirements.read_text(), folder / "bin" / "python", folder / ".installed"
+    wanted = f"# {interpreter()}\n{requirements.read_text()}"
+    python, stamp = folder / "bin" / "python", folder / ".installed"
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"Installing {folder.name}", file=sys.stderr)
-        venv.create(folder, clear=True, with_pip=True)
+        made = subprocess.run([BASE, "-m", "venv", "--clear", str(folder)], capture_output=True, text=True)
+        if made.returncode:
+            raise InstallError(f"{BASE} makes no virtual environment: {made.stdout.strip()}")
         command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r"]
         done = subprocess.run([*command, str(requirements)], capture_output=True, text=True)
         if done.returncode:
@@ -49,6 +55,12 @@ def _last_error(told: str) -> str:
     # Beside its errors pip tells where it looked, which is this machine's own.
     errors = [line for line in told.splitlines() if line.startswith("ERROR: ")]
     return errors[-1].removeprefix("ERROR: ") if errors else "pip failed without an error"
+
+
+@cache
+def interpreter() -> str:
+    """The version and the build of what all of them run on."""
+    return subprocess.run([BASE, "-VV"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _file(peer: str, peers: Path) -> Path:

@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from benchmarks.environments import interpreter
 from service.cores import usable_cores
 
 OURS = (
@@ -37,8 +38,7 @@ def host() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return (
         f"{usable_cores()} cores of {processor}, {memory:.0f} GiB, "
-        f"{platform.system()} {platform.release().partition('-')[0]}, "
-        f"Python {platform.python_version()}"
+        f"{platform.system()} {platform.release().partition('-')[0]}, {interpreter()}"
     )
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks.environments import python_of_heed
 from benchmarks.load import Load, drive, median
 from benchmarks.plan import Plan
 from benchmarks.processes import free_port, running
@@ -59,7 +60,7 @@ def _load(plan: Plan, stage: str) -> Load:
     environment = {"HEED_PORT": str(port), "HEED_MODEL_REPOSITORY": str(plan.repository)}
     questions = series_questions(plan.repository)
     ready = questions[0].at(f"http://127.0.0.1:{port}")
-    with running([sys.executable, "-m", "benchmarks.staged_server", stage], environment, port, ready) as it:
+    with running([str(python_of_heed()), "-m", "benchmarks.staged_server", stage], environment, port, ready) as it:
         drive(it.address, questions, CONNECTIONS, plan.warm_up_seconds)
         load = drive(it.address, questions, CONNECTIONS, max(2, plan.seconds // 2))
     if load.errors:
