@@ -155,7 +155,7 @@ class _WithLifespan:
             if self._stage in THROUGH_ASGI:
                 del state[DIRECT]
             if self._stage == "parsed":
-                state[DIRECT]._known = _Forgetful()
+                state[DIRECT].heads.known = _Forgetful()
         await send(message)
 
 

@@ -1,6 +1,7 @@
 """Who is let in to one worker, and when: so many inputs may wait, so many requests begin in one turn of the loop."""
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,9 @@ ADMISSION = "heed_admission"
 PROBES = ("/v2/health/live", "/v2/health/ready")
 # Each costs about a tenth of a millisecond: a probe that comes now is answered after this many, not after a thousand.
 BEGUN_IN_A_TURN = 32
-# Who was refused and asks again at once, though told when to, is heard so much later, if it has ten times as long.
-PAUSE_SECONDS = 0.5
+# Who was refused and asks again at once, though told when to, is heard so much later, if it has ten times as long; not
+# all of them at once, who were refused together.
+PAUSE_SECONDS, PAUSE_VARIES = 0.5, 0.2
 PAUSE_OF_ITS_TIME = 0.1
 # Who would spend more of its time than this in line is refused: it would rather hear no now than too late.
 LINE_OF_ITS_TIME = 0.125
@@ -64,7 +66,9 @@ class Admission:
 
     def pause_seconds(self, seconds: float) -> float:
         """How long a request that comes at once after a refusal is held back; 0 where it has no time for that."""
-        return PAUSE_SECONDS if PAUSE_OF_ITS_TIME * seconds >= PAUSE_SECONDS else 0.0
+        if PAUSE_OF_ITS_TIME * seconds < PAUSE_SECONDS:
+            return 0.0
+        return PAUSE_SECONDS * random.uniform(1 - PAUSE_VARIES, 1 + PAUSE_VARIES)
 
     def seconds(self, headers: Headers) -> float:
         """The time that a request of these headers has, as long as nothing is wrong with them."""

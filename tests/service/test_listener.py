@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from service.listener import MOST_IN_A_TURN, Listener
+from service.listener import BEGUN_IN_A_TURN, MOST_IN_A_TURN, Listener
 from service.shares import Shares
 from service.workers import server_config
 from tests.service.patience import PATIENCE_SECONDS
@@ -63,23 +64,70 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
-def test_alone_all_are_taken_in_at_once() -> None:
-    """In one turn, however many wait, up to a bound; the rest in the next."""
+def test_alone_all_are_taken_in_turn_by_turn() -> None:
+    """However many come at once: a bounded number begins in each turn, and nobody is left."""
 
     async def act() -> list[int]:
         worker = Worker(Shares())
         worker.knock(MOST_IN_A_TURN + 20)
-        seen = []
-        for _ in range(2):
-            await turn()
+        seen = [0]
+        while seen[-1] < MOST_IN_A_TURN + 20:
+            await asyncio.sleep(0)
             seen.append(len(worker.taken))
         worker.close()
         return seen
 
-    first, second = asyncio.run(act())
+    seen = asyncio.run(act())
 
-    assert first >= MOST_IN_A_TURN
-    assert second == MOST_IN_A_TURN + 20
+    assert max(after - before for before, after in pairwise(seen)) == BEGUN_IN_A_TURN
+
+
+@pytest.mark.parametrize(
+    ("line", "is_first"),
+    [
+        (b"GET /v2/health/live HTTP/1.1\r\n", True),
+        (b"HEAD /prefix/v2/health/ready?x HTTP/1.1\r\n", True),
+        (b"GET /v2/health/lively HTTP/1.1\r\n", False),
+        (b"POST /predict?/v2/health/live HTTP/1.1\r\n", False),
+        (b"", False),
+    ],
+)
+def test_probe_is_not_behind_a_crowd(line: bytes, is_first: bool) -> None:
+    """It begins before those that came before it; what it sent is there to be read."""
+
+    async def act() -> tuple[int, bytes]:
+        worker = Worker(Shares())
+        worker.knock(4 * BEGUN_IN_A_TURN)
+        probe = socket.create_connection(worker.address)
+        worker.clients.append(probe)
+        probe.sendall(line + b"more")
+        for _ in range(20):
+            await turn()
+        place = [one.getpeername() for one in worker.taken].index(probe.getsockname())
+        read = worker.taken[place].recv(1000)
+        worker.close()
+        return place, read
+
+    place, read = asyncio.run(act())
+
+    assert (place < 4 * BEGUN_IN_A_TURN) == is_first
+    assert read == line + b"more"
+
+
+def test_who_has_not_begun_is_not_forgotten_at_the_end() -> None:
+    """It is given back with those who wait."""
+
+    async def act() -> tuple[int, int]:
+        worker = Worker(Shares())
+        worker.knock(3 * BEGUN_IN_A_TURN)
+        for _ in range(20):
+            if not (begun := len(worker.taken)):
+                await asyncio.sleep(0)
+        left = worker.close()
+        await turn()
+        return begun, len(left)
+
+    assert asyncio.run(act()) == (BEGUN_IN_A_TURN, 2 * BEGUN_IN_A_TURN)
 
 
 @pytest.mark.parametrize(
@@ -102,22 +150,23 @@ def test_who_holds_more_leaves_the_next_one_to_others(already: int, others: tupl
     assert asyncio.run(act()) == taken
 
 
-@pytest.mark.parametrize(("stirs", "taken"), [(False, 20), (True, 0)])
-def test_neighbour_that_does_not_stir_is_not_waited_for(stirs: bool, taken: int) -> None:
-    """It is busy, and clients do not wait for it; where it took some meanwhile, it will take more."""
+@pytest.mark.parametrize(("stirs", "taken"), [(False, [1, 3, 7]), (True, [0, 0, 0])])
+def test_neighbour_that_does_not_stir_is_not_waited_for(stirs: bool, taken: list[int]) -> None:
+    """It is busy, and clients do not wait for it, ever more of them; where it took some meanwhile, it takes more."""
 
-    async def act() -> int:
-        shares = Neighbours(3)
+    async def act() -> list[int]:
+        shares, seen = Neighbours(3), []
         worker = Worker(shares, already=50, patience_seconds=0.2)
         worker.knock(20)
         await turn()
         assert worker.taken == []
-        if stirs:
-            shares.others = [4]
-        await asyncio.sleep(0.3)
-        count = len(worker.taken)
+        await asyncio.sleep(0.1)
+        for _ in taken:
+            shares.others[0] += stirs
+            await asyncio.sleep(0.2)
+            seen.append(len(worker.taken))
         worker.close()
-        return count
+        return seen
 
     assert asyncio.run(act()) == taken
 
