@@ -2,8 +2,11 @@
 
 import asyncio
 import errno
+import math
 import re
 import socket
+import struct
+import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -16,12 +19,15 @@ from service.shares import Shares
 # a new client, and a probe is one, would wait a turn for each that came before it.
 MOST_IN_A_TURN = 256
 # To begin one costs ten times as much as to take it in: so many begin in a turn, and probes before all others.
-BEGUN_IN_A_TURN = 32
+BEGUN_IN_A_TURN = 128
 PROBE = re.compile(rb"(?:GET|HEAD) \S*(?:%b)[ ?]" % "|".join(PROBES).encode())
 LONGEST_LINE_OF_A_PROBE = 256
-# Whoever holds more connections than another worker leaves the next one to it for so long; if that one has not stirred
-# by then, it is busy, or its turn for a core has not come: one is taken in its stead, then two, then four.
+# Who has its share of the connections leaves the next one to the other workers for so long; if they have not stirred by
+# then, they are busy, or their turn for a core has not come: one is taken in their stead, and twice as many for each time
+# more that they do not stir.
 PATIENCE_SECONDS = 0.005
+# In Linux's struct tcp_info after eight bytes and four numbers: of a listening socket, how many wait in it.
+UNACKED = struct.Struct("=8x16xI")
 # Where the process may not open more files: as asyncio's own listener does.
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_SECONDS = 1.0
@@ -50,8 +56,8 @@ class Listener:
         self._take_in = take_in
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        # So many are taken in another's stead the next time.
-        self._in_its_stead = 1
+        # How often the others were waited for in vain.
+        self._in_vain = 0
         # Taken in, and not begun.
         self._arrived: deque[socket.socket] = deque()
         self._is_open = True
@@ -79,23 +85,31 @@ class Listener:
         """Somebody waits."""
         held = self._tell()
         others = self._shares.of_others()
-        places = min(others, default=held + MOST_IN_A_TURN) + 1 - held
-        if places > 0:
-            self._in_its_stead = 1
-            self._accept(min(places, MOST_IN_A_TURN))
+        share = math.ceil((held + sum(others) + self._waiting()) / (1 + len(others)))
+        if share > held or not others:
+            self._in_vain = 0
+            self._accept(min(share - held, MOST_IN_A_TURN) if others else MOST_IN_A_TURN)
         else:
             self._pause(self._patience_seconds, others)
 
+    def _waiting(self) -> int:
+        """How many connections the system holds for whoever accepts them; at least the one that woke this worker."""
+        if sys.platform != "linux":
+            return 1
+        (waiting,) = UNACKED.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, UNACKED.size))
+        return max(1, int(waiting))
+
     def _pause(self, seconds: float, others: list[int]) -> None:
         self._loop.remove_reader(self._socket)
-        self._timer = self._loop.call_later(seconds, self._look_again, others)
+        self._timer = self._loop.call_later(seconds, self._look_again, others, self._loop.time())
 
-    def _look_again(self, others: list[int]) -> None:
+    def _look_again(self, others: list[int], since: float) -> None:
         self._timer = None
         self._loop.add_reader(self._socket, self._look)
         if others == self._shares.of_others():
-            self._accept(self._in_its_stead)
-            self._in_its_stead = min(2 * self._in_its_stead, MOST_IN_A_TURN)
+            # Where this worker is busy too, its turns are longer than its patience.
+            self._in_vain += max(1, int((self._loop.time() - since) / self._patience_seconds))
+            self._accept(min(2 ** (self._in_vain - 1), MOST_IN_A_TURN))
 
     def _accept(self, most: int) -> None:
         for _ in range(most):

@@ -131,20 +131,33 @@ def test_who_has_not_begun_is_not_forgotten_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("already", "others", "taken"), [(0, (0,), 1), (0, (7,), 8), (3, (5, 9), 3), (5, (3,), 0), (5, (9, 4), 0)]
+    ("waiting", "already", "others", "taken"),
+    [
+        (20, 0, (0,), 10),
+        (20, 0, (7,), 14),
+        (20, 3, (5, 9), 10),
+        (20, 5, (3,), 9),
+        (2, 5, (3,), 0),
+        (1, 0, (0,), 1),
+        (1, 4, (4,), 1),
+        (3, 5, (9, 2), 2),
+        (20, 50, (9, 4), 0),
+    ],
 )
-def test_who_holds_more_leaves_the_next_one_to_others(already: int, others: tuple[int, ...], taken: int) -> None:
-    """One more than the neighbour with the fewest, and no more."""
+def test_who_has_its_share_leaves_the_rest_to_others(
+    waiting: int, already: int, others: tuple[int, ...], taken: int
+) -> None:
+    """Of all that are held and wait each worker has as many, and one more where they are not to be divided."""
 
     async def act() -> int:
         # Whoever waits for a neighbour waits longer than this test.
         worker = Worker(Neighbours(*others), already, patience_seconds=PATIENCE_SECONDS)
-        worker.knock(20)
+        worker.knock(waiting)
         for _ in range(5):
             await turn()
         count = len(worker.taken)
         left = worker.close()
-        assert len(left) == 20 - count
+        assert len(left) == waiting - count
         return count
 
     assert asyncio.run(act()) == taken
