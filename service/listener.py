@@ -23,8 +23,8 @@ BEGUN_IN_A_TURN = 128
 PROBE = re.compile(rb"(?:GET|HEAD) \S*(?:%b)[ ?]" % "|".join(PROBES).encode())
 LONGEST_LINE_OF_A_PROBE = 256
 # Who has its share of the connections leaves the next one to the other workers for so long; if they have not stirred by
-# then, they are busy, or their turn for a core has not come: one is taken in their stead, and twice as many for each time
-# more that they do not stir.
+# then, they are busy, or their turn for a core has not come: one is taken in their stead, and twice as many for each
+# time more that they do not stir.
 PATIENCE_SECONDS = 0.005
 # In Linux's struct tcp_info after eight bytes and four numbers: of a listening socket, how many wait in it.
 UNACKED = struct.Struct("=8x16xI")
