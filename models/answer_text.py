@@ -13,7 +13,7 @@ from models.contract import Contract
 # In the place of what differs from row to row. JSON itself never has it: in a string it is escaped.
 GAP = b"\x00"
 # So few rows are written sooner one by one.
-FEW = 5
+FEW = 2
 # Rows whose length is the caller's have a shape each; of so many forms the text around the numbers is kept.
 MOST_FRAMES = 64
 

@@ -30,7 +30,7 @@ AXES = ("time", "unit", "channel")
 BOUNDS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 # Rows, the sizes of the axes, and the seed of the numbers.
 BATCHES = st.tuples(
-    st.one_of(st.integers(FEW - 1, FEW + 1), st.integers(1, 40)),
+    st.one_of(st.integers(1, 6), st.integers(1, 40)),
     st.fixed_dictionaries({axis: st.integers(1, 4) for axis in AXES}),
     st.integers(0, 2**32 - 1),
 )
@@ -147,11 +147,12 @@ def test_a_row_that_json_cannot_say_is_refused_alone(rows: int, name: str, value
     tensors = _series(rows)
     expected = _alone(CONTRACT, tensors, "summary", OPENING)
     spoilt = {name: values.copy() for name, values in tensors.items()}
-    spoilt[name][2].flat[-1] = value
+    bad = rows // 2
+    spoilt[name][bad].flat[-1] = value
     outputs, writer = Outputs(CONTRACT, spoilt), AnswerText(CONTRACT, "summary", OPENING)
 
-    for row in (2, *range(rows), 2):
-        if row == 2:
+    for row in (bad, *range(rows), bad):
+        if row == bad:
             with pytest.raises(NotFiniteError, match=f"output '{name}' is not finite"):
                 writer.of(outputs, row)
         else:
