@@ -91,9 +91,9 @@ CONTESTANTS = (
     Contestant(
         "heed",
         HEED,
-        "the packages that its image has; access log off, as the peers have it; else as it comes",
+        "the packages that its image has; access log off and the highest version alone, as the peers have it",
         _module("service"),
-        lambda start: {"HEED_LOG_LEVEL": "warning"},
+        lambda start: {"HEED_LOG_LEVEL": "warning", "HEED_SERVED_VERSIONS": "1"},
         ready_path=READY,
     ),
     Contestant(
