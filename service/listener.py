@@ -1,4 +1,4 @@
-"""Taking connections in: many in one turn of the event loop, and by the worker that holds the fewest."""
+"""Taking connections in: many in one turn of the event loop, and by each worker its share of them."""
 
 import asyncio
 import errno
@@ -108,8 +108,9 @@ class Listener:
         self._loop.add_reader(self._socket, self._look)
         if others == self._shares.of_others():
             # Where this worker is busy too, its turns are longer than its patience.
-            self._in_vain += max(1, int((self._loop.time() - since) / self._patience_seconds))
-            self._accept(min(2 ** (self._in_vain - 1), MOST_IN_A_TURN))
+            waited = max(1, int((self._loop.time() - since) / self._patience_seconds))
+            self._in_vain = min(self._in_vain + waited, MOST_IN_A_TURN.bit_length())
+            self._accept(2 ** (self._in_vain - 1))
 
     def _accept(self, most: int) -> None:
         for _ in range(most):

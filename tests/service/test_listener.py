@@ -184,6 +184,22 @@ def test_neighbour_that_does_not_stir_is_not_waited_for(stirs: bool, taken: list
     assert asyncio.run(act()) == taken
 
 
+def test_neighbour_that_never_stirs() -> None:
+    """However long it is, each time as many are taken as in any other turn."""
+
+    async def act() -> int:
+        worker = Worker(Neighbours(0), already=1000, patience_seconds=0.0001)
+        worker.knock(1)
+        await asyncio.sleep(0.2)
+        worker.knock(MOST_IN_A_TURN)
+        await asyncio.sleep(0.2)
+        count = len(worker.taken)
+        worker.close()
+        return count
+
+    assert asyncio.run(act()) == 1 + MOST_IN_A_TURN
+
+
 def test_no_more_files() -> None:
     """It is told in the log, and tried again later; until then the loop has peace."""
 
