@@ -27,6 +27,8 @@ class AnswerText:
         self._contract = contract
         self._detail = detail
         self._opening = opening
+        # Where the answers tell contributions.
+        self._part = contract.contributions if detail != "none" else None
         self._labels = [orjson.dumps(label) for label in contract.labels]
         self._frames: dict[tuple[tuple[int, ...], ...], list[bytes]] = {}
 
@@ -45,7 +47,7 @@ class AnswerText:
         """Of all rows. Of none where there are few, or something in them has no numbers: they are written alone."""
         told = outputs.told(self._detail)
         columns = [weights for _, weights in told]
-        part = self._contract.contributions if self._detail != "none" else None
+        part = self._part
         if part is not None:
             predicted = (np.arange(len(outputs.best)), outputs.best)
             columns += [outputs.tensors[name][predicted] for name in (part.bias, part.output)]
@@ -75,7 +77,7 @@ class AnswerText:
 
     def _new_frame(self, outputs: Outputs) -> list[bytes]:
         gap, told = orjson.Fragment(GAP), outputs.told(self._detail)
-        part = self._contract.contributions if self._detail != "none" else None
+        part = self._part
         answer = document(
             self._contract,
             Prediction(gap, gap, [gap] * len(self._labels)),

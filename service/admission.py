@@ -55,12 +55,12 @@ class Admission:
 
     def check(self, was_refused: bool = False) -> None:
         """Raises Overloaded where no place is left, or was when the request came: asked before a body is read."""
-        if was_refused or self.waiting >= self.capacity:
+        if was_refused or self.is_full:
             raise self.overloaded()
 
     def has_place(self, seconds: float) -> bool:
         """Whether a request that has so much time may line up now, and would be answered in it."""
-        if self.waiting >= self.capacity:
+        if self.is_full:
             return False
         return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * seconds
 

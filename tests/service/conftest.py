@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from service.direct import Direct
+from service.http_protocol import DIRECT
+from service.known_heads import KnownHeads
 from service.settings import Settings
 from tests.service.client import Client, running
 from tests.service.tiny_models import image_model, publish, timeseries_model
 
+KEY = "a-key-of-the-tests"
 SERIES = [[float(step), float(-step) / 2] for step in range(10)]
 # One black pixel.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
@@ -53,3 +58,19 @@ def client(repository: Path) -> Iterator[Client]:
         )
     ) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def keyed(one_model: Path) -> Iterator[Client]:
+    """A service with a key."""
+    with running(Settings(model_repository=one_model, api_keys=SecretStr(KEY)), is_loaded=False) as client:
+        client.wait_until_ready()
+        yield client
+
+
+@pytest.fixture
+def direct(keyed: Client) -> Direct:
+    """Its way without ASGI; nothing was asked yet."""
+    direct: Direct = keyed.state[DIRECT]
+    direct.heads = KnownHeads()
+    return direct

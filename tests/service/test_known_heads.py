@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,19 +10,17 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from service.admission import BEGUN_IN_A_TURN
 from service.direct import Direct
 from service.exchange import with_request
 from service.http_protocol import DIRECT
 from service.known_heads import MOST_KNOWN, MOST_SPELLINGS, KnownHeads
-from service.settings import Settings
-from tests.service.client import Client, running
-from tests.service.conftest import SERIES
+from tests.service.client import Client
+from tests.service.conftest import KEY, SERIES
 from tests.service.connection import Connection
 from tests.service.inference import INFER, binary_series
-from tests.service.test_direct import KEY, Unparsed, body_of, expected, on_connection, request
+from tests.service.test_direct import Unparsed, body_of, expected, on_connection, request
 
 NEW_ID = re.compile(r"[0-9a-f]{32}")
 # As a line's, where it has none.
@@ -66,38 +63,22 @@ class Told(NamedTuple):
     trace: str | None
 
 
-@pytest.fixture(scope="module")
-def client(one_model: Path) -> Iterator[Client]:
-    """A service with a key."""
-    with running(Settings(model_repository=one_model, api_keys=SecretStr(KEY)), is_loaded=False) as client:
-        client.wait_until_ready()
-        yield client
-
-
-@pytest.fixture
-def direct(client: Client) -> Direct:
-    """Its way without ASGI; nothing was asked yet."""
-    direct: Direct = client.state[DIRECT]
-    direct.heads = KnownHeads()
-    return direct
-
-
-def told(client: Client, asked: Sequence[bytes], parsed: int | None = None) -> list[Told]:
+def told(keyed: Client, asked: Sequence[bytes], parsed: int | None = None) -> list[Told]:
     """On one connection, or on the next where it was closed; no more than the first so many may be parsed."""
-    return _told(client, client.state, asked, len(asked) if parsed is None else parsed)
+    return _told(keyed, keyed.state, asked, len(asked) if parsed is None else parsed)
 
 
-def told_by_asgi(client: Client, asked: Sequence[bytes]) -> list[Told]:
+def told_by_asgi(keyed: Client, asked: Sequence[bytes]) -> list[Told]:
     """By a connection that parses everything and answers nothing itself."""
-    return _told(client, {name: it for name, it in client.state.items() if name != DIRECT}, asked, len(asked))
+    return _told(keyed, {name: it for name, it in keyed.state.items() if name != DIRECT}, asked, len(asked))
 
 
-def _told(client: Client, state: dict[str, Any], asked: Sequence[bytes], parsed: int) -> list[Told]:
+def _told(keyed: Client, state: dict[str, Any], asked: Sequence[bytes], parsed: int) -> list[Told]:
     async def talk(connection: Connection) -> list[Told]:
         answers = []
         for number, one in enumerate(asked):
             if number == 0 or connection.transport.is_closing():
-                connection = Connection(client.app, state)
+                connection = Connection(keyed.app, state)
             if number >= parsed:
                 connection.protocol.parser = Unparsed()  # type: ignore[assignment]
             lines.clear()
@@ -105,7 +86,7 @@ def _told(client: Client, state: dict[str, Any], asked: Sequence[bytes], parsed:
         return answers
 
     with structlog.testing.capture_logs([with_request]) as lines:
-        return on_connection(client, talk)
+        return on_connection(keyed, talk)
 
 
 def _read(answer: bytes, lines: Sequence[Any]) -> Told:
@@ -122,7 +103,7 @@ def of_shape(shape: Sequence[str], number: int, request_id: str, trace: str) -> 
     return request(body_of(number + 0.5), *[line.format(id=request_id, trace=trace) for line in shape])
 
 
-def test_own_id_and_trace_behind_a_known_head(client: Client, direct: Direct) -> None:
+def test_own_id_and_trace_behind_a_known_head(keyed: Client, direct: Direct) -> None:
     """Of any length and in any order; each client's head is parsed once, and a request without ids has a new one."""
     ids = ["first", "2", "x" * 128, "an id of words"]
     asked: list[bytes] = []
@@ -133,31 +114,31 @@ def test_own_id_and_trace_behind_a_known_head(client: Client, direct: Direct) ->
             asked.append(of_shape(shape, number, request_id, trace))
             lines = "".join(shape)
             own = request_id if "{id}" in lines else NONE
-            document = expected(client, body_of(number + 0.5))
+            document = expected(keyed, body_of(number + 0.5))
             meant.append(Told(200, document, own, trace if "{trace}" in lines else NONE))
 
-    assert told(client, asked, parsed=len(SHAPES)) == meant
+    assert told(keyed, asked, parsed=len(SHAPES)) == meant
 
 
-def test_new_ids_differ(client: Client, direct: Direct) -> None:
+def test_new_ids_differ(keyed: Client, direct: Direct) -> None:
     """They are not made when the head is kept."""
 
     async def talk(connection: Connection) -> list[bytes]:
         asked = [of_shape(SHAPES[3], 1, NONE, f"00-{number}-01") for number in range(9)]
         return [await connection.ask(one) for one in asked]
 
-    answers = on_connection(client, talk)
+    answers = on_connection(keyed, talk)
 
     assert len({line for it in answers for line in it.split(b"\r\n") if line.startswith(b"x-request-id")}) == 9
 
 
-def test_own_ids_where_no_place_is(client: Client, direct: Direct) -> None:
+def test_own_ids_where_no_place_is(keyed: Client, direct: Direct) -> None:
     """Refused at once, and after the pause that who was refused before has: in the answer and in the log."""
     asked = [of_shape(SHAPES[4], number, f"id-{number}", f"00-{number}-01") for number in range(3)]
-    told(client, asked[:1])
+    told(keyed, asked[:1])
     direct.admission.waiting += direct.admission.capacity
-    known = told(client, asked[1:], parsed=0)
-    parsed = told_by_asgi(client, asked[1:])
+    known = told(keyed, asked[1:], parsed=0)
+    parsed = told_by_asgi(keyed, asked[1:])
     direct.admission.waiting -= direct.admission.capacity
 
     assert known == parsed
@@ -165,43 +146,43 @@ def test_own_ids_where_no_place_is(client: Client, direct: Direct) -> None:
     assert [it.request_id for it in known] == ["id-1", "id-2"]
 
 
-def test_own_ids_of_who_left_while_in_line(client: Client, direct: Direct) -> None:
+def test_own_ids_of_who_left_while_in_line(keyed: Client, direct: Direct) -> None:
     """Nobody is told but the log."""
 
     async def talk(connection: Connection) -> None:
         await connection.ask(of_shape(SHAPES[4], 1, "first", "00-1-01"))
         for _ in range(BEGUN_IN_A_TURN):
-            Connection(client.app, client.state).send(of_shape(SHAPES[4], 1, "other", "00-2-01"))
-        gone = Connection(client.app, client.state)
+            Connection(keyed.app, keyed.state).send(of_shape(SHAPES[4], 1, "other", "00-2-01"))
+        gone = Connection(keyed.app, keyed.state)
         gone.protocol.parser = Unparsed()  # type: ignore[assignment]
         gone.send(of_shape(SHAPES[4], 2, "gone", "00-3-01"))
         gone.protocol.connection_lost(None)
         await connection.ask(of_shape(SHAPES[4], 1, "last", "00-4-01"))
 
     with structlog.testing.capture_logs([with_request]) as lines:
-        on_connection(client, talk)
+        on_connection(keyed, talk)
 
     assert [(it["request_id"], it["traceparent"]) for it in lines if it.get("status") == 499] == [("gone", "00-3-01")]
     assert {it["request_id"] for it in lines if it.get("status") == 200} == {"first", "other", "last"}
 
 
 @pytest.mark.parametrize("line", ODD_LINES)
-def test_odd_lines_are_answered_as_ever(client: Client, direct: Direct, line: str) -> None:
+def test_odd_lines_are_answered_as_ever(keyed: Client, direct: Direct, line: str) -> None:
     """As by a connection that knows no head, though all heads near to it are known; and so is what comes behind it."""
     near = [of_shape(shape, 1, request_id, "00-1-01") for request_id in ("first", "2") for shape in SHAPES]
     odd = [request(body_of(2.5), line), request(body_of(3.5), line)]
     asked = [*near, *odd, *near[: len(SHAPES)], *odd]
 
-    assert told(client, asked) == told_by_asgi(client, asked)
+    assert told(keyed, asked) == told_by_asgi(keyed, asked)
 
 
 @pytest.mark.parametrize("query", ["?X-Request-ID:%20x", "?X-Request-ID: x", "?\r\nX-Request-ID: x\r\n"])
-def test_id_in_the_request_line(client: Client, direct: Direct, query: str) -> None:
+def test_id_in_the_request_line(keyed: Client, direct: Direct, query: str) -> None:
     """It is none, nor is what breaks the line."""
     path = "/predict/timeseries" + query
     asked = [of_shape(SHAPES[0], 1, "first", ""), *[request(body_of(2.5), "X-Request-ID: 2", path=path)] * 2]
 
-    assert told(client, asked) == told_by_asgi(client, asked)
+    assert told(keyed, asked) == told_by_asgi(keyed, asked)
 
 
 BINARY = binary_series(np.frombuffer(LINE.ljust(80, b"\x3f"), np.float32).reshape(1, 10, 2))
@@ -217,18 +198,18 @@ BINARY = binary_series(np.frombuffer(LINE.ljust(80, b"\x3f"), np.float32).reshap
     ],
 )
 def test_body_keeps_what_looks_like_an_id(
-    client: Client, direct: Direct, path: str, lines: list[str], body: bytes, status: int
+    keyed: Client, direct: Direct, path: str, lines: list[str], body: bytes, status: int
 ) -> None:
     """Not one byte of it is taken for the head's."""
     asked = [request(body, *lines, f"X-Request-ID: {one}", path=path) for one in ("first", "2", "x" * 128)]
 
-    known = told(client, asked, parsed=1)
+    known = told(keyed, asked, parsed=1)
 
-    assert known == told_by_asgi(client, asked)
+    assert known == told_by_asgi(keyed, asked)
     assert [it.status for it in known] == [status] * 3
 
 
-def test_spellings_are_bounded(client: Client, direct: Direct) -> None:
+def test_spellings_are_bounded(keyed: Client, direct: Direct) -> None:
     """However many ways a name is written; once they are forgotten with the heads, usual ones have a place again."""
     letters, sizes = "xrequestid", []
 
@@ -241,23 +222,23 @@ def test_spellings_are_bounded(client: Client, direct: Direct) -> None:
             await connection.ask(request(b"{}", f"X-Number: {number}"))
             sizes.append((len(direct.heads.known), len(direct.heads._spellings)))
 
-    on_connection(client, talk)
+    on_connection(keyed, talk)
 
     assert tuple(map(max, zip(*sizes, strict=True))) == (MOST_KNOWN, MOST_SPELLINGS)
-    known = told(client, [of_shape(SHAPES[4], 1, request_id, "00-1-01") for request_id in ("first", "2")], parsed=1)
+    known = told(keyed, [of_shape(SHAPES[4], 1, request_id, "00-1-01") for request_id in ("first", "2")], parsed=1)
     assert [it.request_id for it in known] == ["first", "2"]
 
 
 @pytest.mark.parametrize("body", [body_of(1.5), b"{}", b""])
 @pytest.mark.parametrize("shape", [SHAPES[4], SHAPES[5], SHAPES[7]])
-def test_only_one_whole_request_is_known(client: Client, direct: Direct, shape: list[str], body: bytes) -> None:
+def test_only_one_whole_request_is_known(keyed: Client, direct: Direct, shape: list[str], body: bytes) -> None:
     """Not a part of it, nor more than it, nor one whose head has no end."""
     whole, other = (
         request(body, *[line.format(id=request_id, trace=trace) for line in shape])
         for request_id, trace in (("first", "00-1-01"), ("2", "00-22-01"))
     )
     assert direct.heads.of(whole) is None
-    told(client, [whole])
+    told(keyed, [whole])
 
     for one in (whole, other):
         known = direct.heads.of(one)
@@ -292,8 +273,8 @@ def talks(draw: st.DrawFn) -> list[bytes]:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=talks())
-def test_any_heads_are_answered_as_ever(client: Client, direct: Direct, asked: list[bytes]) -> None:
+def test_any_heads_are_answered_as_ever(keyed: Client, direct: Direct, asked: list[bytes]) -> None:
     """Known or not, each is answered and told in the log as by a connection that knows none."""
     direct.heads = KnownHeads()
 
-    assert told(client, asked * 2) == told_by_asgi(client, asked) * 2
+    assert told(keyed, asked * 2) == told_by_asgi(keyed, asked) * 2
