@@ -15,6 +15,7 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass
 
+from benchmarks.environments import BASE
 from benchmarks.processes import ROOT
 from benchmarks.questions import Question
 
@@ -52,7 +53,7 @@ def arrive(address: str, question: Question, per_second: float, seconds: int) ->
         "seconds": seconds,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.open_loop"],
+        [BASE, "-m", "benchmarks.open_loop"],
         cwd=ROOT,
         input=json.dumps(task),
         capture_output=True,
