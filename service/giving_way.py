@@ -1,0 +1,48 @@
+"""A long decode gives way to whoever needs the core, or the interpreter, meanwhile."""
+
+import io
+import time
+from collections.abc import Callable
+
+# So long a thread works before it asks whether it is in anybody's way.
+SLICE_SECONDS = 0.0002
+# It is where its work took that many times as long as it would have taken alone, and for some time after that.
+CONTESTED = 1.25
+CONTESTED_SECONDS = 0.02
+PAUSE_SECONDS = 0.001
+
+
+class GivingWay(io.BytesIO):
+    """A file whose reader decodes each part as it is read: between two reads the reader sleeps for a moment, where it
+    was kept waiting while it worked. Somebody else has something to do then, and waits no longer than one part takes;
+    left to itself the system gives each of them several milliseconds in turn.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        now: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """`worked`: how long this thread was running, of the time until now."""
+        super().__init__(content)
+        self._now = now
+        self._worked = worked
+        self._pause = pause
+        self._since = now(), worked()
+        self._contested_until = 0.0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next part."""
+        now, worked = self._now(), self._worked()
+        since, worked_before = self._since
+        alone = worked - worked_before
+        # Less than none: another thread read before.
+        if not 0 <= alone < SLICE_SECONDS:
+            if now - since >= CONTESTED * alone > 0:
+                self._contested_until = now + CONTESTED_SECONDS
+            if now < self._contested_until:
+                self._pause(PAUSE_SECONDS)
+            self._since = self._now(), self._worked()
+        return super().read(size)

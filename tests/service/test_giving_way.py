@@ -1,0 +1,133 @@
+"""A long decode gives way: it pauses where it was kept waiting, and loses no time where it was not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.giving_way import CONTESTED_SECONDS, PAUSE_SECONDS, SLICE_SECONDS, GivingWay
+from service.picture import PART_BYTES, open_picture
+from service.picture_cost import QUICK_BYTES
+from tests.service.picture_files import noise, saved
+
+MAX_PIXELS = 10_000_000
+
+
+class Clocks:
+    """What a thread sees of the time: that which passes, and that in which it was running."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.worked = 5.0
+        self.pauses: list[float] = []
+
+    def work(self, seconds: float, kept_waiting: float = 0.0) -> None:
+        """The thread decodes, and waits for its turn meanwhile."""
+        self.now += seconds + kept_waiting
+        self.worked += seconds
+
+    def pause(self, seconds: float) -> None:
+        """It sleeps."""
+        self.now += seconds
+        self.pauses.append(seconds)
+
+    def file(self, content: bytes = bytes(1000)) -> GivingWay:
+        """One that is read by this thread."""
+        return GivingWay(content, lambda: self.now, lambda: self.worked, self.pause)
+
+
+def test_alone_it_loses_no_time() -> None:
+    """Where its work took as long as it takes, nobody else had anything to do."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    for _ in range(50):
+        clocks.work(2 * SLICE_SECONDS)
+        file.read(10)
+
+    assert clocks.pauses == []
+
+
+def test_kept_waiting_it_pauses_after_each_part_for_some_time() -> None:
+    """Once somebody else was seen, who may be quiet for a part or two, it goes on giving way, and then no longer."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    clocks.work(2 * SLICE_SECONDS, kept_waiting=0.003)
+    file.read(10)
+    for _ in range(100):
+        clocks.work(2 * SLICE_SECONDS)
+        file.read(10)
+
+    each = 2 * SLICE_SECONDS + PAUSE_SECONDS
+    assert set(clocks.pauses) == {PAUSE_SECONDS}
+    assert len(clocks.pauses) == pytest.approx(1 + CONTESTED_SECONDS / each, abs=1.5)
+
+
+def test_as_long_as_it_is_kept_waiting_it_gives_way() -> None:
+    """Each part of the whole file is followed by a pause."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    for _ in range(60):
+        clocks.work(2 * SLICE_SECONDS, kept_waiting=0.001)
+        file.read(10)
+
+    assert len(clocks.pauses) == 60
+
+
+def test_short_reads_are_one_part() -> None:
+    """A head that is read in many small pieces is not decoded in as many pauses."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    for _ in range(40):
+        clocks.work(SLICE_SECONDS / 10, kept_waiting=SLICE_SECONDS / 10)
+        file.read(1)
+
+    assert 1 <= len(clocks.pauses) <= 5
+
+
+def test_another_thread_goes_on_reading() -> None:
+    """The head is read in one thread, the pixels in another, whose time is another: that is nobody in the way."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    clocks.now, clocks.worked = clocks.now + 0.5, 0.1
+    file.read(10)
+
+    assert clocks.pauses == []
+
+
+@pytest.mark.parametrize("size", [-1, None, 7, 1000, 2000])
+def test_it_reads_as_any_file(size: int | None) -> None:
+    """Every byte comes, and none twice."""
+    content = bytes(range(250)) * 4
+    file = Clocks().file(content)
+
+    first = file.read(size)
+
+    assert first + file.read() == content
+    assert first == content[: len(first)]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_a_long_file_gives_way_and_has_the_same_pixels(kind: str) -> None:
+    """It is decoded in parts, to what Pillow makes of it in one."""
+    content = saved(Image.fromarray(noise(400, 500)), kind)
+    assert len(content) > PART_BYTES
+
+    opened = open_picture(content, MAX_PIXELS).image
+    assert isinstance(opened.fp, GivingWay)  # type: ignore[attr-defined]  # it was opened from a file
+
+    with Image.open(io.BytesIO(content)) as expected:
+        np.testing.assert_array_equal(np.asarray(opened), np.asarray(expected))
+
+
+def test_what_is_decoded_on_the_event_loop_never_pauses() -> None:
+    """All who wait for the loop would wait with it."""
+    content = saved(Image.fromarray(noise(40, 40)))
+    assert len(content) <= QUICK_BYTES < PART_BYTES
+
+    assert not isinstance(open_picture(content, MAX_PIXELS).image.fp, GivingWay)  # type: ignore[attr-defined]
