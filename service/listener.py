@@ -18,8 +18,8 @@ from service.shares import Shares
 # The event loop's own listener takes in one in a turn (libuv since 1.45, its pull request 3696): where turns are long,
 # a new client, and a probe is one, would wait a turn for each that came before it.
 MOST_IN_A_TURN = 256
-# To begin one costs ten times as much as to take it in: so many begin in a turn, and probes before all others.
-BEGUN_IN_A_TURN = 128
+# To begin one costs ten times as much as to take it in: so many begin in a turn, and probes at once.
+BEGUN_IN_A_TURN = 32
 PROBE = re.compile(rb"(?:GET|HEAD) \S*(?:%b)[ ?]" % "|".join(PROBES).encode())
 LONGEST_LINE_OF_A_PROBE = 256
 # Who has its share of the connections leaves the next one to the other workers for so long; if they have not stirred by
@@ -117,7 +117,7 @@ class Listener:
             connection = self._accepted()
             if connection is None:
                 break
-            if len(self._arrived) >= BEGUN_IN_A_TURN and _asks_for_a_probe(connection):
+            if _asks_for_a_probe(connection):
                 self._take_in(connection)
             else:
                 self._arrived.append(connection)
@@ -126,10 +126,12 @@ class Listener:
         self._tell()
 
     def _begin(self) -> None:
-        for _ in range(min(BEGUN_IN_A_TURN, len(self._arrived))):
-            self._take_in(self._arrived.popleft())
-        if self._arrived:
-            self._loop.call_soon(self._begin)
+        try:
+            for _ in range(min(BEGUN_IN_A_TURN, len(self._arrived))):
+                self._take_in(self._arrived.popleft())
+        finally:
+            if self._arrived:
+                self._loop.call_soon(self._begin)
 
     def _tell(self) -> int:
         held = self._held() + len(self._arrived)

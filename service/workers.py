@@ -12,7 +12,7 @@ import ssl
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess, multiprocess
 
 from service.admission import ADMISSION
+from service.call import rest_of
 from service.http_protocol import HttpProtocol
 from service.listener import Listener
 from service.processes import named
@@ -101,7 +102,13 @@ class Server(uvicorn.Server):
         return len(self.server_state.connections) + len(self._beginning)
 
     def _take_in(self, connection: socket.socket) -> None:
-        _keep(asyncio.get_running_loop().create_task(self._begin(connection)), self._beginning)
+        # Its first step now: as a task it would be one turn of the event loop later, and each may be long.
+        beginning = self._begin(connection)
+        try:
+            waits_for = beginning.send(None)
+        except StopIteration:
+            return
+        _keep(asyncio.get_running_loop().create_task(_carried_on(beginning, waits_for)), self._beginning)
 
     async def _begin(self, connection: socket.socket) -> None:
         # A client that is gone already, or speaks no TLS where it should, is no failure of ours.
@@ -131,6 +138,10 @@ def _keep(task: asyncio.Task[None], among: set[asyncio.Task[None]]) -> None:
     """Until it is done: the event loop does not hold its tasks."""
     among.add(task)
     task.add_done_callback(among.discard)
+
+
+async def _carried_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    await rest_of(begun, waits_for)
 
 
 class Worker(multiprocess.Process):

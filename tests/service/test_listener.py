@@ -200,6 +200,28 @@ def test_neighbour_that_never_stirs() -> None:
     assert asyncio.run(act()) == 1 + MOST_IN_A_TURN
 
 
+def test_one_that_cannot_begin_holds_up_nobody() -> None:
+    """Those behind it begin in the next turn."""
+
+    async def act() -> int:
+        worker = Worker(Shares())
+        take_in = worker.listener._take_in
+
+        def fail_once(connection: socket.socket) -> None:
+            worker.listener._take_in = take_in
+            connection.close()
+            raise ValueError("this one cannot begin")
+
+        worker.listener._take_in = fail_once
+        worker.knock(5)
+        for _ in range(20):
+            await turn()
+        worker.close()
+        return len(worker.taken)
+
+    assert asyncio.run(act()) == 4
+
+
 def test_no_more_files() -> None:
     """It is told in the log, and tried again later; until then the loop has peace."""
 
