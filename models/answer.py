@@ -38,7 +38,8 @@ class Outputs:
         self.tensors = tensors
         # Of all rows, by who writes them.
         self.texts: dict[object, list[bytes]] = {}
-        self._attention: dict[Detail, list[Told]] = {"none": []}
+        self._weights: dict[Detail, list[Floats]] = {"none": []}
+        self._told: dict[Detail, list[Told]] = {}
 
     def answer(self, row: int, detail: Detail, label: str | None) -> dict[str, Any]:
         """One row's answer. `label`, one of the contract's or None for the predicted one, chooses whose contributions
@@ -97,12 +98,27 @@ class Outputs:
         best: list[int] = self.scores.argmax(axis=1).tolist()
         return best
 
+    def of_predicted(self, output: str) -> Floats:
+        """Of values for each label, (batch, label, …), those of each row's predicted one: (batch, …)."""
+        values = self.tensors[output]
+        rows, labels, *rest = values.shape
+        places = np.arange(0, rows * labels, labels) + np.array(self.best, np.intp)
+        return values.reshape(rows * labels, *rest).take(places, axis=0)
+
+    def weights(self, detail: Detail) -> list[Floats]:
+        """Of each attention output, (batch, …), averaged where the detail says so."""
+        if detail not in self._weights:
+            entries = self.contract.attention
+            self._weights[detail] = [_weights(entry, self.tensors[entry.output], detail) for entry in entries]
+        return self._weights[detail]
+
     def told(self, detail: Detail) -> "list[Told]":
         """What is said of each attention output."""
-        if detail not in self._attention:
-            entries = self.contract.attention
-            self._attention[detail] = [_attention(entry, self.tensors[entry.output], detail) for entry in entries]
-        return self._attention[detail]
+        if detail not in self._told:
+            # Of no detail there are no weights.
+            entries = zip(self.contract.attention, self.weights(detail), strict=False)
+            self._told[detail] = [_told(entry, weights, detail) for entry, weights in entries]
+        return self._told[detail]
 
 
 class Prediction(NamedTuple):
@@ -158,11 +174,19 @@ def _mean(values: Floats, axes: tuple[int, ...]) -> Floats:
     return mean
 
 
-def _attention(entry: Attention, weights: Floats, detail: Detail) -> Told:
-    averaged = entry.average if detail == "summary" else ()
+def _averaged(entry: Attention, detail: Detail) -> tuple[str, ...]:
+    return tuple(entry.average) if detail == "summary" else ()
+
+
+def _weights(entry: Attention, weights: Floats, detail: Detail) -> Floats:
+    averaged = _averaged(entry, detail)
     if averaged:
-        axes = tuple(entry.axes.index(axis) for axis in averaged)
-        weights = _mean(weights, axes)
+        weights = _mean(weights, tuple(entry.axes.index(axis) for axis in averaged))
+    return np.ascontiguousarray(weights)
+
+
+def _told(entry: Attention, weights: Floats, detail: Detail) -> Told:
+    averaged = _averaged(entry, detail)
     told = {
         "name": entry.output,
         "kind": entry.kind,
@@ -172,4 +196,4 @@ def _attention(entry: Attention, weights: Floats, detail: Detail) -> Told:
         "sums_to_one_over": entry.sums_to_one_over,
         "averaged_over": list(averaged),
     }
-    return Told(told, np.ascontiguousarray(weights))
+    return Told(told, weights)

@@ -12,8 +12,6 @@ from models.contract import Contract
 
 # In the place of what differs from row to row. JSON itself never has it: in a string it is escaped.
 GAP = b"\x00"
-# So few rows are written sooner one by one.
-FEW = 2
 # Rows whose length is the caller's have a shape each; of so many forms the text around the numbers is kept.
 MOST_FRAMES = 64
 
@@ -44,21 +42,19 @@ class AnswerText:
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _of_rows(self, outputs: Outputs) -> list[bytes]:
-        """Of all rows. Of none where there are few, or something in them has no numbers: they are written alone."""
-        told = outputs.told(self._detail)
-        columns = [weights for _, weights in told]
-        part = self._part
+        """Of all rows. Of none where something in them has no numbers: they are written alone."""
+        weights, part = outputs.weights(self._detail), self._part
+        columns = list(weights)
         if part is not None:
-            predicted = (np.arange(len(outputs.best)), outputs.best)
-            columns += [outputs.tensors[name][predicted] for name in (part.bias, part.output)]
-        if len(outputs.best) < FEW or not all(values.size for values in columns):
+            columns += [outputs.of_predicted(part.bias), outputs.of_predicted(part.output)]
+        if not all(values.size for values in columns):
             return []
         numbers, count = _cut(outputs.scores.reshape(-1)), len(self._labels)
         labels = [self._labels[best] for best in outputs.best]
         scores = [numbers[row * count + best] for row, best in enumerate(outputs.best)]
         texts = [_cut(values) for values in columns]
         if part is not None:
-            texts.insert(len(told), labels)
+            texts.insert(len(weights), labels)
         frame, written = list(self._frame(outputs)), []
         for own in zip(labels, scores, *[numbers[label::count] for label in range(count)], *texts, strict=True):
             frame[1::2] = own
@@ -67,7 +63,7 @@ class AnswerText:
 
     def _frame(self, outputs: Outputs) -> list[bytes]:
         """What stands around the numbers: at even places; at odd ones nothing yet."""
-        shapes = tuple(weights.shape[1:] for _, weights in outputs.told(self._detail))
+        shapes = tuple([weights.shape[1:] for weights in outputs.weights(self._detail)])
         frame = self._frames.get(shapes)
         if frame is None:
             if len(self._frames) >= MOST_FRAMES:

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.app import create_app
-from service.http_protocol import LINGERING_SECONDS
+from service.http_closing import LINGERING_SECONDS
 from service.settings import Settings
 from tests.service.listening import Listening, listening
 from tests.service.patience import A_WHILE_SECONDS, PATIENCE_SECONDS, wait_until
