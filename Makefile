@@ -38,8 +38,9 @@ export: $(FOR_EXPORT) ## Train and publish both models, unless they are there al
 
 libraries: $(LIBRARIES) ## Write what browsers load: Vega for the page, Swagger UI and Redoc for the documentation
 
+# Files are shared out between two processes: many tests wait for a service, or for a time to pass.
 test: $(FOR_DEV) libraries ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # The time of the first test is that of training its models too.
 test-page: $(FOR_DEV) $(FOR_BROWSER) libraries chromium ## Try the page in headless Chromium; pictures of all it shows go to tests/page/screenshots
