@@ -60,7 +60,9 @@ def measure_overload(plan: Plan) -> dict[Claim, Figure]:
 
 
 def _capacity(plan: Plan, server: Running, question: Question) -> float:
-    """Measured anew before each experiment: the machine's clock drifts."""
+    """Measured anew before each experiment, and after it where its answers are held against it: the machine's clock
+    drifts.
+    """
     return max(drive(server.address, [question], c, plan.seconds).per_second for c in (32, 128))
 
 
@@ -79,36 +81,39 @@ def _steady(plan: Plan, server: Running, question: Question) -> dict[Claim, Figu
 
 
 def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    capacity = _capacity(plan, server, question)
+    before = _capacity(plan, server, question)
     size = default_of("HEED_MAX_QUEUE_SIZE")
     connections = CROWD * int(size or DEFAULT_QUEUE_SIZE)
     with _watched(server) as watch:
         load = drive(server.address, [question], connections, plan.overload_seconds)
+    after = _capacity(plan, server, question)
     note = (
         f"{connections} connections for {plan.overload_seconds} s"
         f"{'' if size else ', though this version has no queue'}: "
-        f"{load.per_second:,.0f} of {capacity:,.0f} a second answered, {load.refused:,} refused, {load.broken} lost"
+        f"{load.per_second:,.0f} of {before:,.0f} a second before and {after:,.0f} after it answered, "
+        f"{load.refused:,} refused, {load.broken} lost"
     )
     return {
-        Claim.CROWD_GOODPUT: Figure(load.per_second / capacity, note),
+        Claim.CROWD_GOODPUT: Figure(load.per_second / statistics.mean((before, after)), note),
         Claim.CROWD_PROBES: Figure(max(watch.latencies_ms), watch.told()),
     }
 
 
 def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    capacity = _capacity(plan, server, question)
+    before = _capacity(plan, server, question)
     hurried = replace(question, headers={"X-Request-Timeout-Ms": str(DEADLINE_MS)})
     with _watched(server) as watch:
-        it = arrive(server.address, hurried, FLOOD * capacity, plan.overload_seconds)
+        it = arrive(server.address, hurried, FLOOD * before, plan.overload_seconds)
+    after = _capacity(plan, server, question)
     note = (
         f"{it.asked_per_second:,.0f} a second for {plan.overload_seconds} s: {it.answered_per_second:,.0f} of "
-        f"{capacity:,.0f} answered, {it.refused:,} refused, {it.broken} lost; "
+        f"{before:,.0f} before and {after:,.0f} after it answered, {it.refused:,} refused, {it.broken} lost; "
         f"slowest probe {max(watch.latencies_ms):.0f} ms; "
         f"the generator took {it.cpu_share:.0%} of a core"
     )
     p99 = f"{it.p99_ms:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
     return {
-        Claim.FLOOD_GOODPUT: Figure(it.answered_per_second / capacity, note),
+        Claim.FLOOD_GOODPUT: Figure(it.answered_per_second / statistics.mean((before, after)), note),
         Claim.FLOOD_P99: Figure(it.p99_ms / DEADLINE_MS, p99),
     }
 
