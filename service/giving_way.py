@@ -1,6 +1,7 @@
 """A long decode gives way to whoever needs the core, or the interpreter, meanwhile."""
 
 import io
+import threading
 import time
 from collections.abc import Callable
 
@@ -30,17 +31,19 @@ class GivingWay(io.BytesIO):
         self._now = now
         self._worked = worked
         self._pause = pause
+        # In this thread: another one's time is another.
+        self._thread = threading.get_ident()
         self._since = now(), worked()
         self._contested_until = 0.0
 
     def read(self, size: int | None = -1, /) -> bytes:
         """The next part."""
         now, worked = self._now(), self._worked()
-        since, worked_before = self._since
-        alone = worked - worked_before
-        # Less than none: another thread read before.
-        if not 0 <= alone < SLICE_SECONDS:
-            if now - since >= CONTESTED * alone > 0:
+        alone = worked - self._since[1]
+        if self._thread != threading.get_ident():
+            self._thread, self._since = threading.get_ident(), (now, worked)
+        elif alone >= SLICE_SECONDS:
+            if now - self._since[0] >= CONTESTED * alone:
                 self._contested_until = now + CONTESTED_SECONDS
             if now < self._contested_until:
                 self._pause(PAUSE_SECONDS)

@@ -1,6 +1,7 @@
 """A long decode gives way: it pauses where it was kept waiting, and loses no time where it was not."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -89,15 +90,24 @@ def test_short_reads_are_one_part() -> None:
     assert 1 <= len(clocks.pauses) <= 5
 
 
-def test_another_thread_goes_on_reading() -> None:
-    """The head is read in one thread, the pixels in another, whose time is another: that is nobody in the way."""
+@pytest.mark.parametrize("worked", [0.1, 5.0, 5.0 + SLICE_SECONDS, 90.0])
+def test_another_thread_goes_on_reading(worked: float) -> None:
+    """The head is read in one thread, the pixels in another, whose time is another: that is nobody in the way. From
+    then on it is that thread's time which counts.
+    """
     clocks = Clocks()
     file = clocks.file()
+    clocks.now, clocks.worked = clocks.now + 0.5, worked
 
-    clocks.now, clocks.worked = clocks.now + 0.5, 0.1
-    file.read(10)
+    def read_on() -> list[int]:
+        file.read(10)
+        seen = [len(clocks.pauses)]
+        clocks.work(2 * SLICE_SECONDS, kept_waiting=0.003)
+        file.read(10)
+        return [*seen, len(clocks.pauses)]
 
-    assert clocks.pauses == []
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(read_on).result() == [0, 1]
 
 
 @pytest.mark.parametrize("size", [-1, None, 7, 1000, 2000])
