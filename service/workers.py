@@ -35,6 +35,8 @@ from service.shares import Shares
 SO_ATTACH_FILTER = 26
 # Whoever was taken in and has not said its first word by then, with TLS, is not waited for when the server stops.
 BEGINNING_SECONDS = 0.5
+# A process that ended has closed its pipes before it can be seen that it has.
+ENDING_SECONDS = 0.5
 # Where the lifespan's state holds what reads the repository anew.
 CONTROL = "heed_control"
 TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
@@ -203,6 +205,7 @@ class Workers(Multiprocess):
                 continue
             if self.signal_queue or self.should_exit.is_set():
                 return  # it may have ended by the same signal, which comes first
+            worker.process.join(ENDING_SECONDS)
             how = "SIGKILL, because it did not answer" if worker.process.is_alive() else ""
             worker.kill()
             worker.join()

@@ -1,15 +1,19 @@
-"""A server's connections, from the moment in which they are taken in."""
+"""A server's connections, from the moment in which they are taken in; and workers that end."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+import structlog
 import uvloop
 from starlette.types import Receive, Scope, Send
 
 from service.admission import ADMISSION, Admission
-from service.workers import Server, server_config
+from service.readiness import Readiness
+from service.workers import Server, Workers, server_config
 from tests.service.batching import turns
 
 
@@ -32,6 +36,48 @@ def test_connection_that_is_taken_in_is_open_a_turn_later() -> None:
         return begun, len(server.server_state.connections)
 
     assert _run(act()) == (1, 0)
+
+
+class Imagined:
+    """A worker that is silent: it hangs, or is a moment from its end."""
+
+    pid = 7
+
+    def __init__(self, ends: bool) -> None:
+        self.process = self
+        self.exitcode: int | None = None
+        self._ends = ends
+
+    def is_alive(self, timeout: float | None = None) -> bool:
+        """To its parent's question there is no answer; the system knows it as long as it has not ended."""
+        return timeout is None and self.exitcode is None
+
+    def kill(self) -> None:
+        """It ends now."""
+        self._ends = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Its end is waited for."""
+        if self._ends:
+            self.exitcode = -signal.SIGKILL
+
+    def start(self) -> None:
+        """As the one that comes in its stead."""
+
+
+@pytest.mark.parametrize(("ends", "how"), [(True, "SIGKILL"), (False, "SIGKILL, because it did not answer")])
+def test_how_a_silent_worker_ended(monkeypatch: pytest.MonkeyPatch, ends: bool, how: str) -> None:
+    """One that was killed closes its pipes before the system says that it has ended: it is not told to have hung."""
+    monkeypatch.setattr("service.workers.Worker", lambda config, sockets: Imagined(ends=False))
+    workers = Workers(server_config(silent, workers=2), [], Readiness())
+    silent_one: Any = Imagined(ends)
+    workers.processes = [silent_one]
+
+    with structlog.testing.capture_logs() as lines:
+        workers.keep_subprocess_alive()
+
+    assert [line["how"] for line in lines] == [how]
+    assert workers.processes != [silent_one]
 
 
 def _server() -> Server:
