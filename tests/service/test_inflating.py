@@ -1,7 +1,6 @@
 """Compressed bodies take their turns on the event loop, and none takes it for long."""
 
 import asyncio
-import gzip
 import zlib
 from typing import Any
 
@@ -9,15 +8,15 @@ import pytest
 
 from service.problems import MalformedBody
 from service.request_body import INFLATED_PIECE_BYTES, MOST_MEMBERS, BodyReader
-from tests.service.test_request_body import raw_deflate, read, scope
+from tests.service.test_request_body import gzipped, raw_deflate, read, scope
 
 LIMIT = 16 * 2**20
 
 
 def test_members_are_bounded() -> None:
     """As many as block gzip needs are read, and no more."""
-    member = gzip.compress(b"")
-    whole = member * (MOST_MEMBERS - 1) + gzip.compress(b"end")
+    member = gzipped(b"")
+    whole = member * (MOST_MEMBERS - 1) + gzipped(b"end")
 
     assert read([whole], {"content-encoding": "gzip"}, LIMIT) == b"end"
     with pytest.raises(MalformedBody, match=f"more than {MOST_MEMBERS} members"):
@@ -29,16 +28,14 @@ def test_members_are_bounded() -> None:
 def test_pieces_are_put_together(encoding: str, excess: int) -> None:
     """Nothing is lost where a piece ends, though the decompressor has had all its input by then."""
     content = bytes(2 * INFLATED_PIECE_BYTES + excess)
-    encode: Any = {"gzip": gzip.compress, "deflate": zlib.compress, "raw": raw_deflate}[encoding]
+    encode: Any = {"gzip": gzipped, "deflate": zlib.compress, "raw": raw_deflate}[encoding]
     headers = {"content-encoding": "gzip" if encoding == "gzip" else "deflate"}
 
     assert read([encode(content)], headers, len(content)) == content
     assert read([bytes([byte]) for byte in encode(content)], headers, len(content)) == content
 
 
-@pytest.mark.parametrize(
-    "body", [gzip.compress(bytes(LIMIT)), gzip.compress(b"") * (MOST_MEMBERS - 1) + gzip.compress(bytes(LIMIT))]
-)
+@pytest.mark.parametrize("body", [gzipped(bytes(LIMIT)), gzipped(b"") * (MOST_MEMBERS - 1) + gzipped(bytes(LIMIT))])
 def test_others_have_their_turns_while_a_body_is_inflated(body: bytes) -> None:
     """Between two pieces at the latest."""
 
