@@ -31,6 +31,8 @@ BODIES = (
 )
 PATHS = ["/predict/timeseries", "/predict/timeseries/batch", "/predict/image", "/predict/image/batch"]
 TIMEOUT = "X-Request-Timeout-Ms"
+# Of what schemathesis makes: the parts of a request.
+SENT = ("json", "data", "files", "params", "headers")
 TYPES = ["application/json", "image/png", "multipart/form-data; boundary=x", "multipart/form-data", "text/plain", ""]
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -122,7 +124,8 @@ def ask_at_random(client: Client, operation: Any, mode: GenerationMode) -> None:
         if made["headers"].get(TIMEOUT, "").isdigit():
             # A time that is too short is kept to, with a 504; with more digits it is as right or wrong as before.
             made["headers"][TIMEOUT] += "0000"
-        parts = {name: made[name] for name in ("json", "data", "files", "params", "headers") if made.get(name)}
+        # An empty text is a body too.
+        parts = {name: made[name] for name in SENT if made.get(name) is not None}
         sent = requests.Request(made["method"], made["url"], **parts).prepare()
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body
         response = client.request(made["method"], str(sent.url), content=body, headers=dict(sent.headers))
