@@ -43,7 +43,8 @@ def listening(app: ASGIApp, keep_alive_seconds: int = 5) -> Iterator[Listening]:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            wait_until(lambda: server.started)
+            # Its own word comes before it listens.
+            wait_until(lambda: listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1)
             yield Listening(port, server)
         finally:
             server.should_exit = True
