@@ -21,12 +21,14 @@ class Clocks:
     def __init__(self) -> None:
         self.now = 100.0
         self.worked = 5.0
+        self.others_worked = 30.0
         self.pauses: list[float] = []
 
-    def work(self, seconds: float, kept_waiting: float = 0.0) -> None:
-        """The thread decodes, and waits for its turn meanwhile."""
-        self.now += seconds + kept_waiting
+    def work(self, seconds: float, kept_waiting: float = 0.0, by_strangers: float = 0.0) -> None:
+        """The thread decodes, and waits for its turn meanwhile: for others of its process, and of other processes."""
+        self.now += seconds + kept_waiting + by_strangers
         self.worked += seconds
+        self.others_worked += kept_waiting
 
     def pause(self, seconds: float) -> None:
         """It sleeps."""
@@ -35,7 +37,9 @@ class Clocks:
 
     def file(self, content: bytes = bytes(1000)) -> GivingWay:
         """One that is read by this thread."""
-        return GivingWay(content, lambda: self.now, lambda: self.worked, self.pause)
+        return GivingWay(
+            content, lambda: self.now, lambda: self.worked, lambda: self.worked + self.others_worked, self.pause
+        )
 
 
 def test_alone_it_loses_no_time() -> None:
@@ -45,6 +49,31 @@ def test_alone_it_loses_no_time() -> None:
 
     for _ in range(50):
         clocks.work(2 * SLICE_SECONDS)
+        file.read(10)
+
+    assert clocks.pauses == []
+
+
+def test_to_other_processes_it_does_not_give_way() -> None:
+    """Between processes the system is just, and a pause would give them what is this one's."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    for _ in range(50):
+        clocks.work(2 * SLICE_SECONDS, by_strangers=0.003)
+        file.read(10)
+
+    assert clocks.pauses == []
+
+
+def test_who_works_on_another_core_is_not_given_way() -> None:
+    """Nobody waits then."""
+    clocks = Clocks()
+    file = clocks.file()
+
+    for _ in range(50):
+        clocks.work(2 * SLICE_SECONDS)
+        clocks.others_worked += 2 * SLICE_SECONDS
         file.read(10)
 
     assert clocks.pauses == []
