@@ -47,8 +47,8 @@ RUN python -m requirements.browser_libraries
 FROM base AS service
 COPY --from=dependencies /opt/heed /opt/heed
 COPY models/__init__.py models/contract.py models/layout.py models/answer.py models/answer_text.py models/entropy.py \
-     models/pictures.py models/panels.py models/maps.py models/captions.py models/grids.py models/look.py \
-     models/rendering.py models/
+     models/onnx_runtime.py models/pictures.py models/panels.py models/maps.py models/captions.py models/grids.py \
+     models/look.py models/rendering.py models/
 COPY service/ service/
 # Its user may not write here: each process would compile all of it each time that it starts.
 RUN python -m compileall -q models service

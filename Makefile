@@ -11,6 +11,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # Threads that wait spinning beside a busy process slow training many times over.
 export OMP_WAIT_POLICY ?= PASSIVE
+# As models does: tests and benchmarks, the servers beside Heed included, import onnxruntime by themselves too.
+export ORT_DISABLE_TELEMETRY ?= 1
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check

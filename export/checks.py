@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.utils
-import onnxruntime
 from numpy.typing import NDArray
 from torch import nn
 
@@ -16,6 +15,7 @@ from export.datasets.dataset import Inputs, Samples
 from export.errors import CheckError
 from export.evaluation import evaluate
 from models.contract import Attention, Contract, TensorSpec, check_graph, read_contract
+from models.onnx_runtime import onnxruntime
 
 PARITY_BATCHES = (1, 2, 5, 32)
 RTOL, ATOL = 1e-4, 1e-5

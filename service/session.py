@@ -1,4 +1,4 @@
-"""One loaded graph: checked against its contract, warmed up, run. The only importer of onnxruntime."""
+"""One loaded graph: checked against its contract, warmed up, run. The only one that has to do with onnxruntime."""
 
 import math
 import re
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import orjson
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from models.contract import METADATA_KEY, Contract, ContractError, TensorSpec, check_graph, read_contract
+from models.onnx_runtime import errors, onnxruntime
 from service.pace import Pace, measured
 
 CHECKED_ROWS = (1, 2)
