@@ -32,10 +32,10 @@ from service.pace import Pace  # noqa: E402
 from service.request_body import BodyReader  # noqa: E402
 from service.request_log import RequestLog  # noqa: E402
 from service.routing import Document, Doors, LeanRoute, Received  # noqa: E402
+from service.server import server_config  # noqa: E402
 from service.session import Session  # noqa: E402
 from service.settings import Settings  # noqa: E402
 from service.validation import SequenceBody, validated  # noqa: E402
-from service.workers import server_config  # noqa: E402
 
 PATH = "/predict/timeseries"
 # About as long as a real answer, so that writing it costs the same.

@@ -18,8 +18,9 @@ from service.logs import configure_logging
 from service.metrics_directory import MetricsDirectoryError, metrics_directory
 from service.readiness import Readiness
 from service.runtime_directory import runtime_directory
+from service.server import Server, server_config
 from service.settings import Settings, complaints, settings_help
-from service.workers import Server, Workers, create_app_in_worker, server_config
+from service.workers import Workers, create_app_in_worker
 
 EXIT_NOT_STARTED = 1
 EXIT_WRONG_SETTING = 2
@@ -41,7 +42,6 @@ def main() -> None:
     _tell_of_missing_libraries()
     _prepare_for_signals()
     listener = _bound(settings)
-    greet_when_ready(_address(settings, listener.getsockname()[1]))
     try:
         with contextlib.ExitStack() as stack:
             runtime = stack.enter_context(runtime_directory())
@@ -100,6 +100,7 @@ def _address(settings: Settings, port: int) -> Address:
 
 def _serve(settings: Settings, listener: socket.socket, runtime: Path) -> None:
     readiness = Readiness(settings.workers, runtime)
+    greet = partial(greet_when_ready, _address(settings, listener.getsockname()[1]))
     config = server_config(
         partial(create_app_in_worker, readiness, runtime),
         runtime,
@@ -112,9 +113,10 @@ def _serve(settings: Settings, listener: socket.socket, runtime: Path) -> None:
         timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
     if settings.workers == 1:
+        greet()
         has_failed = _has_failed_alone(Server(config), listener)
     else:
-        workers = Workers(config, [listener], readiness)
+        workers = Workers(config, [listener], readiness, greet)
         workers.run()
         has_failed = workers.has_failed
     if has_failed:

@@ -51,13 +51,13 @@ from service.repository_routes import ModelControl, repository_routes
 from service.request_body import BodyReader
 from service.request_log import RequestLog
 from service.routing import NO_KEYS, Document, Doors, LeanRoute
+from service.server import CONTROL
 from service.session import Session
 from service.settings import Settings, unknown_names
 from service.static_files import static_files, static_route
 from service.threads import Threads
 from service.trial import Limits as TrialLimits
 from service.trial import Trials
-from service.workers import CONTROL
 
 VERSION = "0.1.0"
 # Of the Open Inference Protocol, by Triton's names; the last one where something is counted.

@@ -42,8 +42,11 @@ class Control:
         self._directory = directory
         self._agreement = Agreement(directory, self._prepare, self._commit, self._holds)
         await self._agreement.listen()
-        for name in list(self._repository.versions):
-            self._repository.commit(name, await self._repository.prepared(name, await self._planned(name)))
+        async with asyncio.TaskGroup() as group:
+            examining = group.create_task(self._examine_all())
+            for name in list(self._repository.versions):
+                plan = await self._planned(name, examining)
+                self._repository.commit(name, await self._repository.prepared(name, plan))
         changed = await self._caught_up()
         await self._repository.end_trials()
         self._repository.warn_if_idle()
@@ -52,15 +55,25 @@ class Control:
             # What the others serve is not in the folder any more: all of them serve what is there now.
             await self._tried(self.load(name), name)
 
-    async def _planned(self, name: str) -> Plan:
-        """What the first worker that came to this model has found of it; at the start that may be this one."""
+    async def _examine_all(self) -> None:
+        """What the first worker that comes finds of each model, all serve. In one turn: whoever has begun has a process
+        that tries graphs out, and for another it would have to start.
+        """
         async with self._turn():
+            for name in list(self._repository.versions):
+                state = read(self._directory)
+                if name not in state.plans and not state.is_complete:
+                    plan = await self._repository.examined(name)
+                    write(self._directory, state.with_plan(name, plan) if plan else state)
+
+    async def _planned(self, name: str, examining: asyncio.Task[None]) -> Plan:
+        """What was found of the model, as soon as it was."""
+        while True:
+            is_all = examining.done()
             state = read(self._directory)
-            if name not in state.plans and not state.is_complete:
-                plan = await self._repository.examined(name)
-                state = state.with_plan(name, plan) if plan else state
-                write(self._directory, state)
-            return state.plans.get(name, {})
+            if name in state.plans or state.is_complete or is_all:
+                return state.plans.get(name, {})
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _caught_up(self) -> list[str]:
         """Whatever was loaded and unloaded while this worker came. Models that could not be loaded as planned."""

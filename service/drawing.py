@@ -16,7 +16,7 @@ import orjson
 
 from models.rendering import png, svg
 from service.problems import DrawingFailed, InvalidInput, Overloaded
-from service.processes import die_with_parent, hand_over, named
+from service.processes import end_with_parent, hand_over, named
 
 SVG, PNG = "image/svg+xml", "image/png"
 HEAD = struct.Struct("<BQ")
@@ -167,7 +167,7 @@ class _Process:
 
 def main() -> None:
     """Draw what comes until nothing comes any more."""
-    die_with_parent()
+    end_with_parent()
     # Ctrl-C in a terminal reaches it too; it ends when its parent has drawn what was asked for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)

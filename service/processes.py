@@ -38,6 +38,6 @@ async def hand_over(pipe: asyncio.StreamWriter, *pieces: bytes) -> None:
         await pipe.drain()
 
 
-def die_with_parent() -> None:
-    """Also where the parent is killed while a graph runs that never ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """By this signal, also where the parent is killed while a graph runs that never ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)

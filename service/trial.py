@@ -16,7 +16,7 @@ import orjson
 
 from models.contract import ContractError
 from service.pace import Pace, pace_of
-from service.processes import die_with_parent, hand_over, named
+from service.processes import end_with_parent, hand_over, named
 
 LENGTH = struct.Struct("<Q")
 MEBIBYTE = 2**20
@@ -120,7 +120,7 @@ async def _asked(process: asyncio.subprocess.Process, model: bytes) -> bytes:
 
 def main() -> None:
     """Try out what comes until nothing comes any more."""
-    die_with_parent()
+    end_with_parent()
     from service.session import GraphError, Session
 
     seconds, memory_mb = map(int, sys.argv[1:])

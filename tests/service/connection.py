@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from service.http_protocol import HttpProtocol
-from service.workers import server_config
+from service.server import server_config
 from tests.service.patience import PATIENCE_SECONDS
 
 

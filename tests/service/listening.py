@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from service.admission import ADMISSION, Admission
-from service.workers import Server, server_config
+from service.server import Server, server_config
 from tests.service.patience import PATIENCE_SECONDS, wait_until
 from tests.service.wire import connected
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics_directory import DIRECTORY_VARIABLE
 from service.runtime_directory import LOCK, PREFIX, SHARED_MEMORY, runtime_directory
 from tests.service.patience import PATIENCE_SECONDS, wait_until
 from tests.service.processes import ROOT, greeting, halted, is_worker, process, workers_of
@@ -104,10 +103,10 @@ def test_worker_that_outlives_a_killed_parent_keeps_the_folder(one_model: Path) 
 
 
 def folder_of(worker: int) -> Path:
-    """Where it counts, as its environment has it."""
-    environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
-    (folder,) = [value for name, _, value in (one.partition("=") for one in environment) if name == DIRECTORY_VARIABLE]
-    return Path(folder).parent
+    """Which it holds, as the files that it has opened tell."""
+    opened = [Path(os.readlink(one)).parent for one in Path(f"/proc/{worker}/fd").iterdir()]
+    (folder,) = {one for one in opened if one.name.startswith(PREFIX)}
+    return folder
 
 
 def test_starts_at_once_do_not_sweep_each_other() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from service.server import server_config
 from service.shares import Shares
-from service.workers import server_config
 from tests.service.patience import PATIENCE_SECONDS
 
 

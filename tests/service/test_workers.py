@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.admission import ADMISSION, Admission
 from service.readiness import Readiness
-from service.workers import Server, Workers, server_config
+from service.server import Server, server_config
+from service.workers import Workers
 from tests.service.batching import turns
 
 
