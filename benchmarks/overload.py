@@ -4,14 +4,14 @@ import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from benchmarks.contestants import BY_NAME, HEED, READY, started
+from benchmarks.generator import arrive, saturate
 from benchmarks.load import drive
 from benchmarks.memory import resident_mib
-from benchmarks.open_loop import arrive
 from benchmarks.plan import Plan
 from benchmarks.processes import Running
 from benchmarks.questions import Question, series_questions
@@ -21,6 +21,9 @@ from service.cores import usable_cores
 
 LIVE = "/v2/health/live"
 STEADY, FLOOD = 0.7, 1.3
+STEADY_ROUNDS = 5
+# Connections of a closed loop.
+SIZES = (32, 128)
 CROWD = 4
 DEADLINE_MS = 250
 PROBE_SECONDS = 0.1
@@ -59,25 +62,46 @@ def measure_overload(plan: Plan) -> dict[Claim, Figure]:
     return figures
 
 
-def _capacity(plan: Plan, server: Running, question: Question) -> float:
+@dataclass(frozen=True)
+class Capacity:
+    """Answers a second at the better of two sizes of a closed loop, by the clients that are asked about. Whoever asks
+    has its share of the cores: wrk takes a tenth of one, the generator of open loops a third.
+    """
+
+    by_wrk: float
+    by_generator: float
+
+
+def _capacity(plan: Plan, server: Running, question: Question) -> Capacity:
     """Measured anew before each experiment, and after it where its answers are held against it: the machine's clock
     drifts.
     """
-    return max(drive(server.address, [question], c, plan.seconds).per_second for c in (32, 128))
+    return Capacity(
+        max(drive(server.address, [question], c, plan.seconds).per_second for c in SIZES),
+        max(saturate(server.address, question, c, plan.seconds).answered_per_second for c in SIZES),
+    )
 
 
 def _steady(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    rate = STEADY * _capacity(plan, server, question)
-    rounds = [arrive(server.address, question, rate, plan.seconds) for _ in range(plan.rounds)]
+    capacities, rounds = [], []
+    for _ in range(STEADY_ROUNDS):
+        capacities.append(_capacity(plan, server, question))
+        rounds.append(arrive(server.address, question, STEADY * capacities[-1].by_generator, plan.seconds))
     note = (
-        f"{rate:,.0f} a second; rounds: {', '.join(f'{it.p99_ms:.1f}' for it in rounds)}; p50 "
+        f"{_each(it.asked_per_second for it in rounds)} a second; p99 in each round "
+        f"{', '.join(f'{it.p99_ms:.1f}' for it in rounds)}; p50 "
         f"{statistics.median(it.p50_ms for it in rounds):.1f} ms; the generator sent 99 % within "
-        f"{statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took {rounds[-1].cpu_share:.0%} of a core"
+        f"{statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took {rounds[-1].cpu_share:.0%} of a core; "
+        f"capacity as wrk finds it {_each(it.by_wrk for it in capacities)}"
     )
     return {
         Claim.STEADY_P99: Figure(statistics.median(it.p99_ms for it in rounds), note),
         Claim.STEADY_ERRORS: Figure(sum(it.errors for it in rounds)),
     }
+
+
+def _each(rates: Iterable[float]) -> str:
+    return " ".join(f"{rate:,.0f}" for rate in rates)
 
 
 def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
@@ -90,11 +114,11 @@ def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
     note = (
         f"{connections} connections for {plan.overload_seconds} s"
         f"{'' if size else ', though this version has no queue'}: "
-        f"{load.per_second:,.0f} of {before:,.0f} a second before and {after:,.0f} after it answered, "
+        f"{load.per_second:,.0f} of {before.by_wrk:,.0f} a second before and {after.by_wrk:,.0f} after it answered, "
         f"{load.refused:,} refused, {load.broken} lost"
     )
     return {
-        Claim.CROWD_GOODPUT: Figure(load.per_second / statistics.mean((before, after)), note),
+        Claim.CROWD_GOODPUT: Figure(load.per_second / statistics.mean((before.by_wrk, after.by_wrk)), note),
         Claim.CROWD_PROBES: Figure(max(watch.latencies_ms), watch.told()),
     }
 
@@ -103,17 +127,20 @@ def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
     before = _capacity(plan, server, question)
     hurried = replace(question, headers={"X-Request-Timeout-Ms": str(DEADLINE_MS)})
     with _watched(server) as watch:
-        it = arrive(server.address, hurried, FLOOD * before, plan.overload_seconds)
+        it = arrive(server.address, hurried, FLOOD * before.by_generator, plan.overload_seconds)
     after = _capacity(plan, server, question)
     note = (
         f"{it.asked_per_second:,.0f} a second for {plan.overload_seconds} s: {it.answered_per_second:,.0f} of "
-        f"{before:,.0f} before and {after:,.0f} after it answered, {it.refused:,} refused, {it.broken} lost; "
+        f"{before.by_generator:,.0f} before and {after.by_generator:,.0f} after it answered (of wrk "
+        f"{before.by_wrk:,.0f} and {after.by_wrk:,.0f}), {it.refused:,} refused, {it.broken} lost; "
         f"slowest probe {max(watch.latencies_ms):.0f} ms; "
         f"the generator took {it.cpu_share:.0%} of a core"
     )
     p99 = f"{it.p99_ms:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
     return {
-        Claim.FLOOD_GOODPUT: Figure(it.answered_per_second / statistics.mean((before, after)), note),
+        Claim.FLOOD_GOODPUT: Figure(
+            it.answered_per_second / statistics.mean((before.by_generator, after.by_generator)), note
+        ),
         Claim.FLOOD_P99: Figure(it.p99_ms / DEADLINE_MS, p99),
     }
 

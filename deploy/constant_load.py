@@ -10,7 +10,7 @@ import json
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.open_loop import Arrivals, arrive
+from benchmarks.generator import Arrivals, arrive
 from benchmarks.questions import Question
 
 # More than a proxy keeps, and little enough that one replica answers for two.

@@ -1,6 +1,7 @@
-"""An open loop: requests arrive at a constant rate, whether or not the earlier ones were answered.
+"""An open loop: requests arrive at a constant rate, whether or not the earlier ones were answered. And the same clients
+in a closed loop: how much can be answered beside them.
 
-A process of its own, `python -m benchmarks.open_loop`: reads its task as JSON, writes its result as JSON. A latency
+A process of its own, `python -m benchmarks.generator`: reads its task as JSON, writes its result as JSON. A latency
 counts from the moment when the request was meant to be sent: a server that holds up its clients is charged for it.
 """
 
@@ -27,7 +28,7 @@ RECEIVED_BYTES = 65536
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What an open loop measured; latencies are of what was answered with 200."""
+    """What was measured; latencies are of what was answered with 200."""
 
     asked_per_second: float
     answered_per_second: float
@@ -46,14 +47,18 @@ class Arrivals:
 
 def arrive(address: str, question: Question, per_second: float, seconds: int) -> Arrivals:
     """Ask a question at this rate for so long."""
-    task = {
-        "port": int(address.rpartition(":")[2]),
-        "request": question.raw(address).hex(),
-        "per_second": per_second,
-        "seconds": seconds,
-    }
+    return _generated(address, question, {"per_second": per_second, "seconds": seconds})
+
+
+def saturate(address: str, question: Question, connections: int, seconds: int) -> Arrivals:
+    """Ask a question for so long, on each of so many connections as soon as the one before is answered."""
+    return _generated(address, question, {"connections": connections, "seconds": seconds})
+
+
+def _generated(address: str, question: Question, how: dict[str, float]) -> Arrivals:
+    task = {"port": int(address.rpartition(":")[2]), "request": question.raw(address).hex(), **how}
     done = subprocess.run(
-        [BASE, "-m", "benchmarks.open_loop"],
+        [BASE, "-m", "benchmarks.generator"],
         cwd=ROOT,
         input=json.dumps(task),
         capture_output=True,
@@ -93,9 +98,23 @@ class _Generator:
                 self._waiting.popleft()
             until = started + sent / per_second if sent < total else last
             # Half a millisecond at least: fewer turns, each with more to do, leave more of the core to the server.
-            for file, _ in self._epoll.poll(max(0.0005, until - time.perf_counter()) if sent < total else 0.1):
-                self._go_on(file)
+            self._look(max(0.0005, until - time.perf_counter()) if sent < total else 0.1)
         self.broken += len(self._intended) + len(self._waiting)
+
+    def saturate(self, connections: int, seconds: float) -> None:
+        """Keep so many requests on their way, then wait for the last of them."""
+        end = time.perf_counter() + seconds
+        while (now := time.perf_counter()) < end:
+            for _ in range(connections - len(self._intended)):
+                self._send(now, now)
+            self._look(end - now)
+        while self._intended and time.perf_counter() < end + PATIENCE_SECONDS:
+            self._look(0.1)
+        self.broken += len(self._intended)
+
+    def _look(self, seconds: float) -> None:
+        for file, _ in self._epoll.poll(seconds):
+            self._go_on(file)
 
     def _send(self, intended: float, now: float) -> bool:
         if not self._idle and len(self._sockets) >= MAX_CONNECTIONS:
@@ -199,9 +218,13 @@ def main() -> None:
     gc.disable()
     generator = _Generator(task["port"], bytes.fromhex(task["request"]))
     started, used = time.perf_counter(), time.process_time()
-    generator.run(task["per_second"], task["seconds"])
+    if "connections" in task:
+        generator.saturate(task["connections"], task["seconds"])
+    else:
+        generator.run(task["per_second"], task["seconds"])
+    asked = len(generator.latencies) + generator.refused + generator.broken
     arrivals = Arrivals(
-        asked_per_second=task["per_second"],
+        asked_per_second=asked / task["seconds"],
         answered_per_second=len(generator.latencies) / task["seconds"],
         p50_ms=percentile(generator.latencies, 50) * 1000,
         p99_ms=percentile(generator.latencies, 99) * 1000,

@@ -1,4 +1,4 @@
-"""The open-loop generator counts what it sent: nothing vanishes, and a refusal is no answer."""
+"""The generator counts what it sent: nothing vanishes, and a refusal is no answer."""
 
 import threading
 from collections.abc import Iterator
@@ -6,8 +6,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.open_loop import arrive, percentile
+from benchmarks.generator import arrive, percentile, saturate
 from benchmarks.questions import Question
+
+
+class Server(ThreadingHTTPServer):
+    """Of the standard library. It knows from which connection, by its port, each request came."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.askers: list[int] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -17,6 +25,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer."""
+        assert isinstance(self.server, Server)
+        self.server.askers.append(self.client_address[1])
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(503 if content == b"refuse me" else 200)
         self.send_header("Content-Length", "2")
@@ -28,14 +38,20 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    """A server of the standard library."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+def server() -> Iterator[Server]:
+    """One that answers."""
+    with Server() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    """Where it answers."""
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.mark.parametrize(("body", "answered", "refused"), [(b"answer me", 50, 0), (b"refuse me", 0, 50)])
@@ -46,9 +62,21 @@ def test_everything_sent_is_counted(address: str, body: bytes, answered: int, re
     assert (arrivals.answered_per_second, arrivals.refused, arrivals.broken) == (answered, refused, 0)
 
 
+@pytest.mark.parametrize(("body", "is_answered"), [(b"answer me", True), (b"refuse me", False)])
+def test_a_closed_loop_asks_again_once_answered(server: Server, address: str, body: bytes, is_answered: bool) -> None:
+    """On so many connections, for as long as it should; the server has counted the same."""
+    arrivals = saturate(address, Question("any", "/", "text/plain", body), connections=3, seconds=1)
+    asked = len(server.askers)
+
+    assert len(set(server.askers)) == 3
+    assert asked > 30
+    assert (arrivals.answered_per_second, arrivals.refused) == ((asked, 0) if is_answered else (0, asked))
+    assert (arrivals.asked_per_second, arrivals.broken) == (asked, 0)
+
+
 def test_a_server_that_is_not_there_loses_everything() -> None:
     """A refused connection is a lost request, not a missing one."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server() as server:
         port = server.server_port
 
     arrivals = arrive(f"http://127.0.0.1:{port}", Question("any", "/", "text/plain", b""), per_second=20, seconds=1)
