@@ -1,15 +1,16 @@
-"""Heed and its peers one after another, every load; and again in turn where a ratio is claimed."""
+"""Heed and its peers one after another, every load; and beside each other, asked in turn, where a ratio is claimed."""
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from benchmarks.agreement import DisagreementError, answers, check
 from benchmarks.contestants import BARE, BY_NAME, FASTAPI_ASYNC, FASTAPI_DEF, HEED, MOSEC, Contestant, started
 from benchmarks.environments import InstallError
-from benchmarks.load import Load, LoadError, drive, median
+from benchmarks.load import Load, LoadError, drive
 from benchmarks.memory import proportional_mib, resident_mib
 from benchmarks.plan import Plan
 from benchmarks.processes import Running, StartError
@@ -18,6 +19,22 @@ from service.cores import usable_cores
 
 CONNECTIONS = (1, 32, 128)
 SERIES, PICTURE = "time series", "40×40 PNG"
+
+
+class Rivals(NamedTuple):
+    """Servers of which a ratio is claimed. They are up together, and while one is asked the others idle: the machine's
+    speed changes within a minute, and a ratio of two loads that lie minutes apart is the machine's.
+    """
+
+    workers: int
+    names: tuple[str, ...]
+    connections: tuple[int, ...]
+
+
+RIVALS = (
+    Rivals(1, (HEED, BARE), (1,)),
+    Rivals(usable_cores(), (HEED, MOSEC, FASTAPI_ASYNC, FASTAPI_DEF), (32, 128)),
+)
 
 
 class Cell(NamedTuple):
@@ -39,15 +56,12 @@ class Memory(NamedTuple):
 
 @dataclass
 class Comparison:
-    """Every load measured, by cell; the memory afterwards; why a contestant is missing."""
+    """Every load measured, by cell; those of rivals; the memory afterwards; why a contestant is missing."""
 
-    loads: dict[Cell, list[Load]] = field(default_factory=lambda: defaultdict(list))
+    loads: dict[Cell, Load] = field(default_factory=dict)
+    in_turn: dict[Cell, list[Load]] = field(default_factory=lambda: defaultdict(list))
     memory: dict[tuple[str, int], Memory] = field(default_factory=dict)
     missing: dict[tuple[str, int], str] = field(default_factory=dict)
-
-    def of(self, cell: Cell) -> Load | None:
-        """The median of the cell's rounds."""
-        return median(self.loads[cell]) if self.loads.get(cell) else None
 
 
 def compare(plan: Plan, contestants: Sequence[Contestant]) -> Comparison:
@@ -55,45 +69,49 @@ def compare(plan: Plan, contestants: Sequence[Contestant]) -> Comparison:
     result = Comparison()
     expected = _expected(plan)
     for workers in plan.worker_counts:
-        for turn in range(plan.rounds):
-            for contestant in contestants:
-                cells = list(_cells(contestant, workers, turn))
-                if cells and (contestant.name, workers) not in result.missing:
-                    try:
-                        _measure(plan, contestant, cells, expected, result)
-                    except (InstallError, StartError, DisagreementError, LoadError) as error:
-                        result.missing[contestant.name, workers] = f"{_kind(error)}: {error}"
-                        print(f"{contestant.name}: {error}", file=sys.stderr)
+        for contestant in contestants:
+            if workers > 1 and not contestant.takes_workers:
+                continue
+            try:
+                _measure(plan, contestant, workers, expected, result)
+            except (InstallError, StartError, DisagreementError, LoadError) as error:
+                result.missing[contestant.name, workers] = f"{_kind(error)}: {error}"
+                print(f"{contestant.name}: {error}", file=sys.stderr)
+    measured = {contestant.name for contestant in contestants}
+    for rivals in RIVALS:
+        _ask_in_turn(plan, rivals, measured, result)
     return result
 
 
-def _cells(contestant: Contestant, workers: int, turn: int) -> Iterator[Cell]:
-    name = contestant.name
-    if workers > 1 and not contestant.takes_workers:
-        return
-    if turn == 0:
-        yield from (Cell(name, workers, question, c) for question in (SERIES, PICTURE) for c in CONNECTIONS)
-    elif workers == usable_cores() and name in (HEED, MOSEC, FASTAPI_ASYNC, FASTAPI_DEF):
-        yield from (Cell(name, workers, SERIES, c) for c in (32, 128))
-    elif workers == 1 and name in (HEED, BARE):
-        yield Cell(name, workers, SERIES, 1)
-
-
 def _measure(
-    plan: Plan, contestant: Contestant, cells: Sequence[Cell], expected: dict[str, list[Any]], result: Comparison
+    plan: Plan, contestant: Contestant, workers: int, expected: dict[str, list[Any]], result: Comparison
 ) -> None:
-    questions = _questions(plan)
-    workers = cells[0].workers
     with started(contestant, plan.repository, workers) as server:
-        for question in {cell.question: None for cell in cells}:
-            check(expected[question], answers(server.address, questions[question]))
-            drive(server.address, questions[question][:1], 32, plan.warm_up_seconds)
-            for cell in cells:
-                if cell.question == question:
-                    load = drive(server.address, questions[question][:1], cell.connections, plan.seconds)
-                    result.loads[cell].append(load)
-                    _tell(cell, load)
-        result.memory.setdefault((contestant.name, workers), _memory(server))
+        for name, questions in _questions(plan).items():
+            check(expected[name], answers(server.address, questions))
+            drive(server.address, questions[:1], 32, plan.warm_up_seconds)
+            for connections in CONNECTIONS:
+                cell = Cell(contestant.name, workers, name, connections)
+                result.loads[cell] = drive(server.address, questions[:1], connections, plan.seconds)
+                _tell(cell, result.loads[cell])
+        result.memory[contestant.name, workers] = _memory(server)
+
+
+def _ask_in_turn(plan: Plan, rivals: Rivals, measured: set[str], result: Comparison) -> None:
+    questions = _questions(plan)[SERIES][:1]
+    entered = [it for it in rivals.names if it in measured and (it, rivals.workers) not in result.missing]
+    with ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(started(BY_NAME[name], plan.repository, rivals.workers)) for name in entered
+        }
+        for server in servers.values():
+            drive(server.address, questions, 32, plan.warm_up_seconds)
+        for connections in rivals.connections * plan.turns:
+            for name, server in servers.items():
+                cell = Cell(name, rivals.workers, SERIES, connections)
+                load = drive(server.address, questions, connections, plan.turn_seconds)
+                result.in_turn[cell].append(load)
+                _tell(cell, load)
 
 
 def _questions(plan: Plan) -> dict[str, list[Question]]:

@@ -23,6 +23,16 @@ class Plan:
         return 1
 
     @property
+    def turns(self) -> int:
+        """How often servers are asked where their ratio is claimed."""
+        return 2 * self.rounds + 1
+
+    @property
+    def turn_seconds(self) -> int:
+        """Of each turn: short, so that the machine has the same speed for all of them."""
+        return max(2, self.seconds // 2)
+
+    @property
     def worker_counts(self) -> tuple[int, ...]:
         """One, and all."""
         return tuple(sorted({1, usable_cores()}))

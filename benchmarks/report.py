@@ -59,7 +59,8 @@ Heed: {versions()}.
 
 Every server has the same ONNX files and gives the same answers, `attention=summary`: a peer's bodies are compared with
 Heed's, for every sample, before it is timed. Loads of {plan.seconds} s after a warm-up. Where a ratio is claimed, the
-servers ran {plan.rounds} times in turn, and medians are shown. Requests a second count what was answered with 200."""
+servers were up together and asked in turn, {plan.turns} times for {plan.turn_seconds} s each; the median of the
+turns' ratios is shown. Requests a second count what was answered with 200."""
 
 
 def _targets(figures: Figures) -> str:
@@ -82,7 +83,8 @@ def _loads(comparison: Comparison, contestants: Sequence[Contestant], workers: i
         if reason := comparison.missing.get((name, workers)):
             rows.append((name, reason.splitlines()[0], *[""] * (len(heads) + 1)))
             continue
-        cells = [comparison.of(Cell(name, workers, question, c)) for question in (SERIES, PICTURE) for c in CONNECTIONS]
+        of_table = [Cell(name, workers, question, c) for question in (SERIES, PICTURE) for c in CONNECTIONS]
+        cells = [comparison.loads.get(cell) for cell in of_table]
         if memory := comparison.memory.get((name, workers)):
             told = f"{memory.resident:.0f} / {memory.proportional:.0f} in {memory.processes}"
             rows.append((name, *map(_cell, cells), str(sum(cell.errors for cell in cells if cell)), told))

@@ -102,8 +102,14 @@ class Outputs:
         """Of values for each label, (batch, label, …), those of each row's predicted one: (batch, …)."""
         values = self.tensors[output]
         rows, labels, *rest = values.shape
-        places = np.arange(0, rows * labels, labels) + np.array(self.best, np.intp)
-        return values.reshape(rows * labels, *rest).take(places, axis=0)
+        return values.reshape(rows * labels, *rest).take(self._places_of_best, axis=0)
+
+    @cached_property
+    def _places_of_best(self) -> NDArray[np.intp]:
+        """Among all rows' labels, one row's after another's."""
+        rows, labels = self.scores.shape
+        places: NDArray[np.intp] = np.arange(0, rows * labels, labels) + np.array(self.best, np.intp)
+        return places
 
     def weights(self, detail: Detail) -> list[Floats]:
         """Of each attention output, (batch, …), averaged where the detail says so."""

@@ -11,7 +11,10 @@ HOP_SECONDS = 200e-6
 LONGEST_ON_LOOP_SECONDS = 500e-6
 # A larger batch has to make a row this much cheaper.
 WORTHWHILE = 0.8
-REPETITIONS = 3
+# So often a run is repeated, and more often while that takes no longer than so long: whatever else ran meanwhile only
+# adds, and must not make a short run a long one for good.
+REPETITIONS, MOST_REPETITIONS = 3, 20
+REPEATED_SECONDS = 0.003
 MEASURED_ROWS = (1, 8, 32)
 # Larger batches are not tried where they would hold up the start.
 MOST_WARM_UP_SECONDS = 0.1
@@ -78,9 +81,8 @@ def measured(run: Callable[[int, int], object], row_values: int, long_steps: int
 
 
 def _least(run: Callable[[int, int], object], rows: int, times: int) -> float:
-    # The least of some: whatever else ran on the machine meanwhile only adds.
-    taken = []
-    for _ in range(REPETITIONS):
+    taken: list[float] = []
+    while len(taken) < REPETITIONS or (len(taken) < MOST_REPETITIONS and sum(taken) < REPEATED_SECONDS):
         started = time.perf_counter()
         run(rows, times)
         taken.append(time.perf_counter() - started)

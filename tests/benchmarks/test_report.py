@@ -22,7 +22,8 @@ def _comparison(ours: float, theirs: float) -> Comparison:
     for workers in PLAN.worker_counts:
         for name, rate in ((HEED, ours), (MOSEC, theirs)):
             for connections in CONNECTIONS:
-                result.loads[Cell(name, workers, SERIES, connections)] = [Load(rate, 2, 3, 0, 0, 1000)] * PLAN.rounds
+                load, cell = Load(rate, 2, 3, 0, 0, 1000), Cell(name, workers, SERIES, connections)
+                result.loads[cell], result.in_turn[cell] = load, [load] * PLAN.turns
             result.memory[name, workers] = Memory(1, 100, 90)
     return result
 
