@@ -81,11 +81,12 @@ def test_folder_of_a_killed_parent_is_swept_by_the_next_start() -> None:
     assert of_living == ["counter_1.db"]
 
 
-def test_worker_that_outlives_a_killed_parent_keeps_the_folder(one_model: Path) -> None:
-    """It still counts there; once it has ended too, the next start sweeps."""
+@pytest.mark.parametrize("place", [0, 1])
+def test_worker_that_outlives_a_killed_parent_keeps_the_folder(one_model: Path, place: int) -> None:
+    """It still counts there, and keeps no other from its end; once it has ended too, the next start sweeps."""
     with process(one_model, HEED_WORKERS="2") as started:
         greeting(started, 1)
-        slow, other = workers_of(started)
+        slow, other = workers_of(started)[::-1] if place else workers_of(started)
         folder = folder_of(slow)
         with halted(slow):
             started.kill()

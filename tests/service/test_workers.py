@@ -3,19 +3,42 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
 import structlog
 import uvloop
 from starlette.types import Receive, Scope, Send
+from uvicorn.supervisors.multiprocess import SIGNALS
 
 from service.admission import ADMISSION, Admission
 from service.readiness import Readiness
 from service.server import Server, server_config
 from service.workers import Workers
 from tests.service.batching import turns
+from tests.service.patience import PATIENCE_SECONDS
+from tests.service.processes import ROOT
+
+ENDED_BEFORE_IT_LISTENS = """
+import asyncio, os, signal
+from service.readiness import Readiness
+from service.server import server_config
+from service.workers import Worker, Workers
+
+async def never(scope, receive, send):
+    await asyncio.sleep(3600)
+
+workers = Workers(server_config(never, workers=2), [], Readiness())
+worker = Worker(workers.config, [])
+worker.start()
+os.kill(worker.pid, signal.SIGTERM)
+worker.process.join(10)
+print(worker.exitcode, len(workers.signal_queue))
+worker.process.kill()
+"""
 
 
 async def silent(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +89,24 @@ class Imagined:
         """As the one that comes in its stead."""
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """A parent of workers listens to signals; afterwards the tests' own process does again."""
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+def test_worker_ends_by_a_signal_that_comes_before_it_listens() -> None:
+    """Its parent's handlers are not its own: what it is told while it starts must not be lost."""
+    parent = [sys.executable, "-c", ENDED_BEFORE_IT_LISTENS]
+    ended = subprocess.run(parent, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+
+    assert ended.stdout.split() == [str(-signal.SIGTERM), "0"]
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(("ends", "how"), [(True, "SIGKILL"), (False, "SIGKILL, because it did not answer")])
 def test_how_a_silent_worker_ended(monkeypatch: pytest.MonkeyPatch, ends: bool, how: str) -> None:
     """One that was killed closes its pipes before the system says that it has ended: it is not told to have hung."""
