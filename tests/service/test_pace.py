@@ -155,16 +155,27 @@ def test_slow_model_does_not_hold_up_the_start() -> None:
     assert pace.seconds[1] >= 0.0126
 
 
-def test_short_run_is_repeated_until_it_is_seen_to_be_short() -> None:
+class Clock:
+    """Time that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        """As the module's."""
+        return self.now
+
+
+@pytest.mark.parametrize(("busy_runs", "is_short"), [(0, True), (3, True), (5, True), (40, False)])
+def test_short_run_is_repeated_until_seen(monkeypatch: pytest.MonkeyPatch, busy_runs: int, is_short: bool) -> None:
     """A moment in which the machine was busy must not send its runs to a thread for good."""
-    waits = iter([HOP_SECONDS] * 5)
+    clock, seconds = Clock(), iter([2 * HOP_SECONDS] * busy_runs)
+    monkeypatch.setattr("service.pace.time", clock)
 
     def run(rows: int, times: int) -> None:
-        end = time.perf_counter() + next(waits, 0.0)
-        while time.perf_counter() < end:
-            pass
+        clock.now += next(seconds, HOP_SECONDS / 2)
 
-    assert measured(run, 64, 1).is_short
+    assert measured(run, 64, 1).is_short == is_short
 
 
 def test_least_of_some_runs_counts() -> None:
