@@ -30,6 +30,7 @@ ENDING_SECONDS = 0.5
 # A forked worker has at once what its parent imported, and shares its memory. Other systems' libraries cannot bear it.
 IS_FORKED = sys.platform == "linux"
 PROCESSES = multiprocessing.get_context("fork" if IS_FORKED else "spawn")
+STOPS = {signal.SIGTERM, signal.SIGINT}
 # What a worker makes of signals until its server listens to them: there is nothing yet to read anew.
 ITS_OWN: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
 
@@ -59,9 +60,9 @@ class Worker(multiprocess.Process):
         if IS_FORKED:
             # Who is forked later holds the pipe too by which a worker sees its parent's end.
             end_with_parent(signal.SIGTERM)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         # Ctrl+C before the server listens to it: the parent expects its end.
         with contextlib.suppress(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             super().target(sockets)
 
     @property
@@ -129,8 +130,10 @@ class Workers(Multiprocess):
                 self.has_failed = True
                 self.should_exit.set()
                 return
-        super().init_processes()
-        self._when_started()
+        # It may have been told to stop meanwhile.
+        if STOPS.isdisjoint(self.signal_queue):
+            super().init_processes()
+            self._when_started()
 
     def keep_subprocess_alive(self) -> None:
         """Replace each worker that ended or hangs, and say how it ended."""
@@ -190,7 +193,7 @@ def _import_application() -> None:
 
 
 def create_app_in_worker(readiness: Readiness, runtime: Path) -> ASGIApp:
-    """The application. Imported late: it knows this module too."""
+    """The application. Imported late: who asks for help, or has set something wrong, need not wait for it."""
     from service.app import create_app_from_environment
 
     hold(runtime)

@@ -40,6 +40,24 @@ print(worker.exitcode, len(workers.signal_queue))
 worker.process.kill()
 """
 
+TOLD_WHILE_IT_IMPORTS = """
+import asyncio, os, signal, sys
+import service.workers
+from service.readiness import Readiness
+from service.server import server_config
+
+async def never(scope, receive, send):
+    await asyncio.sleep(3600)
+
+service.workers.IS_FORKED = True
+service.workers._import_application = lambda: os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+workers = service.workers.Workers(server_config(never, workers=2), [], Readiness())
+workers.init_processes()
+print(len(workers.processes))
+for worker in workers.processes:
+    worker.kill()
+"""
+
 
 async def silent(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers nothing."""
@@ -96,6 +114,15 @@ def handlers() -> Iterator[None]:
     yield
     for one, handler in before.items():
         signal.signal(one, handler)
+
+
+@pytest.mark.parametrize(("told", "started"), [("SIGTERM", "0"), ("SIGINT", "0"), ("SIGHUP", "2"), ("SIGWINCH", "2")])
+def test_who_is_told_to_stop_while_it_imports_starts_no_worker(told: str, started: str) -> None:
+    """Other signals keep nobody from starting."""
+    parent = [sys.executable, "-c", TOLD_WHILE_IT_IMPORTS, told]
+    ended = subprocess.run(parent, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+
+    assert ended.stdout.split() == [started]
 
 
 def test_worker_ends_by_a_signal_that_comes_before_it_listens() -> None:
