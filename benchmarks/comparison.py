@@ -79,7 +79,11 @@ def compare(plan: Plan, contestants: Sequence[Contestant]) -> Comparison:
                 print(f"{contestant.name}: {error}", file=sys.stderr)
     measured = {contestant.name for contestant in contestants}
     for rivals in RIVALS:
-        _ask_in_turn(plan, rivals, measured, result)
+        try:
+            _ask_in_turn(plan, rivals, measured, result)
+        except (StartError, LoadError) as error:
+            # What was measured before stands.
+            print(f"{', '.join(rivals.names)}, asked in turn: {error}", file=sys.stderr)
     return result
 
 

@@ -24,11 +24,15 @@ class Clocks:
         self.others_worked = 30.0
         self.pauses: list[float] = []
 
-    def work(self, seconds: float, kept_waiting: float = 0.0, by_strangers: float = 0.0) -> None:
-        """The thread decodes, and waits for its turn meanwhile: for others of its process, and of other processes."""
+    def work(
+        self, seconds: float, kept_waiting: float = 0.0, by_strangers: float = 0.0, on_another_core: float = 0.0
+    ) -> None:
+        """The thread decodes, and waits for its turn meanwhile: for others of its process, and of other processes. Of
+        the former some work beside it.
+        """
         self.now += seconds + kept_waiting + by_strangers
         self.worked += seconds
-        self.others_worked += kept_waiting
+        self.others_worked += kept_waiting + on_another_core
 
     def pause(self, seconds: float) -> None:
         """It sleeps."""
@@ -42,38 +46,20 @@ class Clocks:
         )
 
 
-def test_alone_it_loses_no_time() -> None:
-    """Where its work took as long as it takes, nobody else had anything to do."""
+@pytest.mark.parametrize(
+    "meanwhile",
+    [{}, {"by_strangers": 0.003}, {"on_another_core": 2 * SLICE_SECONDS}],
+    ids=["alone", "kept waiting by other processes", "beside others of its process"],
+)
+def test_where_nobody_of_its_process_waits_it_loses_no_time(meanwhile: dict[str, float]) -> None:
+    """Nobody else had anything to do; or the system is just, between processes, and a pause would give them what is
+    this one's; or nobody waits.
+    """
     clocks = Clocks()
     file = clocks.file()
 
     for _ in range(50):
-        clocks.work(2 * SLICE_SECONDS)
-        file.read(10)
-
-    assert clocks.pauses == []
-
-
-def test_to_other_processes_it_does_not_give_way() -> None:
-    """Between processes the system is just, and a pause would give them what is this one's."""
-    clocks = Clocks()
-    file = clocks.file()
-
-    for _ in range(50):
-        clocks.work(2 * SLICE_SECONDS, by_strangers=0.003)
-        file.read(10)
-
-    assert clocks.pauses == []
-
-
-def test_who_works_on_another_core_is_not_given_way() -> None:
-    """Nobody waits then."""
-    clocks = Clocks()
-    file = clocks.file()
-
-    for _ in range(50):
-        clocks.work(2 * SLICE_SECONDS)
-        clocks.others_worked += 2 * SLICE_SECONDS
+        clocks.work(2 * SLICE_SECONDS, **meanwhile)
         file.read(10)
 
     assert clocks.pauses == []
