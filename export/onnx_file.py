@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from export.datasets.dataset import Inputs
 from export.errors import CheckError
+from export.lstm import TRANSLATIONS
 from models.contract import METADATA_KEY, Contract
 
 OPSET = 18  # at 23 attention becomes one fused node and its weights vanish; TensorRT reads 18
@@ -75,6 +76,7 @@ def _write(network: nn.Module, contract: Contract, example: Inputs, path: Path) 
         input_names=[contract.input.name],
         output_names=list(plain(batch).named()),
         dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
+        custom_translation_table=TRANSLATIONS,
         verbose=False,
     )
     assert program is not None, "the exporter returns a program when dynamo is on"

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from models.answer import Contributed, Detail, Outputs, Prediction, Told, document
+from models.answer import Contributed, Detail, Floats, Outputs, Prediction, Told, document
 from models.contract import Contract
 
 # In the place of what differs from row to row. JSON itself never has it: in a string it is escaped.
@@ -47,7 +45,7 @@ class AnswerText:
         columns = list(weights)
         if part is not None:
             columns += [outputs.of_predicted(part.bias), outputs.of_predicted(part.output)]
-        if not all(values.size for values in columns):
+        if 0 in [values.size for values in columns]:
             return []
         numbers, count = _cut(outputs.scores.reshape(-1)), len(self._labels)
         labels = [self._labels[best] for best in outputs.best]
@@ -55,15 +53,15 @@ class AnswerText:
         texts = [_cut(values) for values in columns]
         if part is not None:
             texts.insert(len(weights), labels)
-        frame, written = list(self._frame(outputs)), []
+        frame, written = list(self._frame(outputs, weights)), []
         for own in zip(labels, scores, *[numbers[label::count] for label in range(count)], *texts, strict=True):
             frame[1::2] = own
             written.append(b"".join(frame))
         return written
 
-    def _frame(self, outputs: Outputs) -> list[bytes]:
+    def _frame(self, outputs: Outputs, weights: list[Floats]) -> list[bytes]:
         """What stands around the numbers: at even places; at odd ones nothing yet."""
-        shapes = tuple([weights.shape[1:] for weights in outputs.weights(self._detail)])
+        shapes = tuple([values.shape[1:] for values in weights])
         frame = self._frames.get(shapes)
         if frame is None:
             if len(self._frames) >= MOST_FRAMES:
@@ -89,8 +87,8 @@ def _gap(axes: int) -> orjson.Fragment:
     return orjson.Fragment(b"[" * axes + GAP + b"]" * axes)
 
 
-def _cut(values: NDArray[np.float32]) -> list[bytes]:
+def _cut(values: Floats) -> list[bytes]:
     """What is between the brackets of each row's JSON: (row, …), with numbers in it."""
-    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
     axes = values.ndim - 1
     return text[1 + axes : -1 - axes].split(b"]" * axes + b"," + b"[" * axes)

@@ -38,8 +38,9 @@ class TemporalAttention(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         by_unit = hidden.transpose(1, 2)  # (batch, unit, time)
-        weights: Tensor = self.dense(by_unit).softmax(dim=-1).transpose(1, 2)
-        return weights
+        # As rows of one matrix: its product with a bias is one step of the graph, and quick.
+        rows: Tensor = self.dense(by_unit.flatten(0, 1)).softmax(dim=-1)
+        return rows.reshape(-1, *by_unit.shape[1:]).transpose(1, 2)
 
 
 class AttentionLSTM(nn.Module):
@@ -58,6 +59,9 @@ class AttentionLSTM(nn.Module):
         rows = sizes.time_steps if sizes.head == "flatten" else 1
         self.head_weight = nn.Parameter(torch.empty(rows, sizes.units))
         self.head_bias = nn.Parameter(torch.zeros(1))
+        # The unit's value speaks against the first label and for the second.
+        self.signs: Tensor
+        self.register_buffer("signs", torch.tensor([-1.0, 1.0]), persistent=False)
         _initialise_like_keras(self.lstm)
         _glorot_uniform(self.head_weight, fan_in=self.head_weight.numel(), fan_out=1)
 
@@ -66,13 +70,13 @@ class AttentionLSTM(nn.Module):
         weights = self.attention(hidden)
         shares = (weights * hidden * self.head_weight).sum(dim=2)  # (batch, time)
         unit = shares.sum(dim=1, keepdim=True) + self.head_bias  # (batch, 1)
-        logits = torch.cat([-unit, unit], dim=1)
+        logits = unit * self.signs
         return NetworkOutput(
             logits=logits,
             probabilities=logits.sigmoid(),
             attention={"attention": weights},
-            contributions=torch.stack([-shares, shares], dim=1),
-            bias=torch.stack([-self.head_bias, self.head_bias], dim=1).expand(sequence.shape[0], 2),
+            contributions=shares.unsqueeze(1) * self.signs.unsqueeze(1),
+            bias=(self.head_bias * self.signs).expand(sequence.shape[0], 2),
         )
 
 
