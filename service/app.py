@@ -56,6 +56,7 @@ from service.session import Session
 from service.settings import Settings, unknown_names
 from service.static_files import static_files, static_route
 from service.threads import Threads
+from service.together import Together
 from service.trial import Limits as TrialLimits
 from service.trial import Trials
 
@@ -85,7 +86,7 @@ def create_app(
     readiness = readiness or Readiness()
     metrics = Metrics(named_directory() if settings.workers > 1 else None) if settings.metrics else Unmetered()
     admission = Admission(settings.max_queue_size, metrics.queue_length, Deadlines(settings.request_timeout_ms))
-    threads = Threads(usable_cores())
+    threads, together = Threads(usable_cores()), Together(admission)
     batching = Batching(
         admission,
         threads.inference,
@@ -103,9 +104,9 @@ def create_app(
     limits = Limits(settings.max_image_pixels, settings.max_batch_inputs, settings.max_time_steps)
     drawings = Drawings(settings.max_drawings)
     pictures = AnswerPictures(threads, drawings, is_installed())
-    predictions = Predictions(repository, Decoder(threads, limits), pictures)
+    predictions = Predictions(repository, Decoder(threads, together, limits), pictures)
     server = Server("heed", VERSION, EXTENSIONS + (STATISTICS,) * settings.metrics)
-    protocol = InferenceProtocol(server, repository, InferenceDecoder(threads, limits), admission.deadlines)
+    protocol = InferenceProtocol(server, repository, InferenceDecoder(threads, together, limits), admission.deadlines)
     tools = LoadTools(repository, metrics, settings.max_batch_inputs, 1.5 * COUNTING_SECONDS)
     keys = ApiKeys(taken_keys(settings.api_keys, settings.api_keys_file))
     reader = BodyReader(settings.max_body_bytes, settings.body_timeout_seconds)

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from python_multipart.multipart import parse_options_header
 
@@ -17,6 +17,7 @@ from service.request_body import LONG_BODY_BYTES
 from service.routing import JSON, Received
 from service.sequences import SHORT_BODY_BYTES, TOLERATED_EXCESS, Input, check_count
 from service.threads import Threads
+from service.together import Together
 from service.validation import ImageBody, ImagesBody, validated
 from service.versions import ServedModel
 
@@ -40,34 +41,35 @@ class Limits:
 class Decoder:
     """Bodies of the prediction routes → inputs, within the limits of the settings."""
 
-    def __init__(self, threads: Threads, limits: Limits) -> None:
+    def __init__(self, threads: Threads, together: Together, limits: Limits) -> None:
         self._threads = threads
+        self._together = together
         self._limits = limits
 
     def sequence(self, received: Received, model: ServedModel) -> Awaitable[Input]:
         """The one series of {"sequence": …}, as a tensor of one row: (1, time, feature)."""
         _check_is_json(received)
-        return self._parse(received, model.sequences.one, received.content, self._limits.time_steps)
+        return self._parse(received, partial(model.sequences.one, received.content, self._limits.time_steps))
 
     def sequences(self, received: Received, model: ServedModel) -> Awaitable[list[Input]]:
         """The series of {"sequences": …}: (time, feature) each."""
         _check_is_json(received)
-        limits = self._limits
-        return self._parse(received, model.sequences.several, received.content, limits.batch_inputs, limits.time_steps)
+        inputs, steps = self._limits.batch_inputs, self._limits.time_steps
+        return self._parse(received, partial(model.sequences.several, received.content, inputs, steps))
 
     async def picture(self, received: Received, model: ServedModel) -> list[Picture]:
         """The one picture of the body, be it the file itself, a form or JSON."""
-        file = await self._parse(received, _file, received)
+        file = await self._parse(received, partial(_file, received))
         return [await self._picture(received, model, file)]
 
     async def pictures(self, received: Received, model: ServedModel) -> list[Picture]:
         """The pictures of a form or JSON. One after another: each is small once it is decoded."""
-        files = await self._parse(received, _files, received, self._limits.batch_inputs)
+        files = await self._parse(received, partial(_files, received, self._limits.batch_inputs))
         return [await self._picture(received, model, file, f"images[{index}]") for index, file in enumerate(files)]
 
     async def thumbnail(self, received: Received, picture: Picture, most: int) -> bytes:
         """The one picture of the body again, as a PNG of at most `most` pixels a side. `picture`: what came of it."""
-        file = await self._parse(received, _file, received)
+        file = await self._parse(received, partial(_file, received))
 
         def decode() -> bytes:
             content = file if isinstance(file, bytes) else _from_base64(file)
@@ -76,11 +78,11 @@ class Decoder:
         is_large = len(file) > LONG_BODY_BYTES or picture.width * picture.height > LARGE_PIXELS
         return await self._threads.decode(received.exchange, decode, large=is_large)
 
-    async def _parse(self, received: Received, parse: Callable[..., Result], *given: Any) -> Result:
+    async def _parse(self, received: Received, parse: Callable[[], Result]) -> Result:
         if len(received.content) <= SHORT_BODY_BYTES:
-            return received.exchange.decoding(parse, *given)
+            return await self._together.decode(received.exchange, parse)
         is_long = len(received.content) > LONG_BODY_BYTES
-        return await self._threads.decode(received.exchange, partial(parse, *given), large=is_long)
+        return await self._threads.decode(received.exchange, parse, large=is_long)
 
     async def _picture(self, received: Received, model: ServedModel, file: File, place: str | None = None) -> Picture:
         canvas = _canvas(model)

@@ -26,6 +26,7 @@ from service.session import Tensor
 from service.tensors_in_binary import from_binary
 from service.tensors_in_json import from_json
 from service.threads import Threads
+from service.together import Together
 from service.validation import found
 from service.versions import ServedModel
 
@@ -37,8 +38,9 @@ DATA_PLACE = "inputs[0].data"
 class InferenceDecoder:
     """Bodies of inference requests → inferences, within the limits of the settings."""
 
-    def __init__(self, threads: Threads, limits: Limits) -> None:
+    def __init__(self, threads: Threads, together: Together, limits: Limits) -> None:
         self._threads = threads
+        self._together = together
         self._limits = limits
 
     async def inference(self, received: Received, model: ServedModel) -> Inference:
@@ -51,7 +53,7 @@ class InferenceDecoder:
         parts = parts_of(received.content, received.head.headers)
         decode = partial(_inference, parts, model, self._limits)
         if len(parts.head) <= SHORT_BODY_BYTES:
-            return received.exchange.decoding(decode)
+            return await self._together.decode(received.exchange, decode)
         return await self._threads.decode(received.exchange, decode, large=len(parts.head) > LONG_BODY_BYTES)
 
 

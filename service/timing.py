@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
@@ -14,11 +14,11 @@ class Timing:
     queue = 0.0
     inference = 0.0
 
-    def decoding(self, function: Callable[..., Result], *given: Any) -> Result:
-        """Call `function` with what it is given; the time it takes is decoding."""
+    def decoding(self, function: Callable[[], Result]) -> Result:
+        """Call `function`; the time it takes is decoding."""
         started = time.perf_counter()
         try:
-            return function(*given)
+            return function()
         finally:
             self.decode += time.perf_counter() - started
 
