@@ -11,7 +11,7 @@ from service.access_log import AccessLog
 from service.admission import Admission
 from service.call import Call
 from service.deadline import passed
-from service.exchange import CURRENT, Exchange
+from service.exchange import Exchange
 from service.front import Found, Front
 from service.http_cycle import Answer, answer_bytes
 from service.known_heads import Known, KnownHeads
@@ -90,21 +90,22 @@ class Direct:
             identify(whole.scope, whole.exchange)
         else:
             whole.known.begin(whole.exchange)
-        whole.give(self._refused(found, whole.exchange))
-        self._tell(whole.scope, whole.exchange)
+        refusal = self._refused(found, whole.exchange)
+        self.access_log.note(whole.scope, whole.exchange)
+        whole.give(refusal)
 
     def refusal(self, known: Known, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The same as bytes, with these headers too."""
         known.begin(exchange)
         status, own, content = self._refused(known.found, exchange)
-        self._tell(known.scope, exchange)
+        self.access_log.note(known.scope, exchange)
         return answer_bytes(status, (*headers, *own), content)
 
     def tell_gone(self, known: Known, exchange: Exchange) -> None:
         """Its client left before it began."""
         known.begin(exchange)
         exchange.route = known.found.route.path
-        self._tell(known.scope, exchange)
+        self.access_log.note(known.scope, exchange)
 
     def _refused(self, found: Found, exchange: Exchange) -> Answer:
         exchange.route = found.route.path
@@ -114,11 +115,6 @@ class Direct:
         if content is None:
             content = self._refusals[waiting] = problem_content(self.admission.overloaded())
         return _problem(Overloaded, content, exchange)
-
-    def _tell(self, scope: Scope, exchange: Exchange) -> None:
-        marked = CURRENT.set(exchange)
-        self.access_log.tell(scope, exchange)
-        CURRENT.reset(marked)
 
     def _read_head(self, whole: Whole) -> Head:
         found, scope, raw = whole.found, whole.scope, whole.raw
@@ -156,8 +152,10 @@ class _Call(Call):
         direct = self._direct
         if self._received is not None:
             direct.admission.deadlines.end(self, self._tick)
-        self._whole.give(self._answer(result, error))
-        direct.access_log.tell(self._whole.scope, self.exchange)
+        answer = self._answer(result, error)
+        # Before what it tells of is on its way: whoever has the answer finds the line.
+        direct.access_log.note(self._whole.scope, self.exchange)
+        self._whole.give(answer)
 
     def _answer(self, result: Any, error: BaseException | None) -> Answer | None:
         exchange = self.exchange

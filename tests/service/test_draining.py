@@ -126,6 +126,8 @@ def test_stop_under_load_answers_or_refuses(repository: Path, workers: str) -> N
         status, _, _ = finished(started)
 
     assert status == 0
+    # Who connects between the last look at the listening socket and its end, microseconds later, is the system's alone.
+    assert outcomes.pop("ConnectionResetError", 0) <= 1
     assert outcomes.keys() == {"200", "ConnectionRefusedError"}
 
 
