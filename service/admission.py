@@ -29,7 +29,7 @@ FOLLOWS = 0.2
 
 
 class Admission:
-    """The one count of what waits in a worker: requests that have not begun, and inputs that wait for a run."""
+    """The one count of what waits in a worker: requests that have not begun, bodies to be read, inputs to be run."""
 
     def __init__(
         self, capacity: int, observe: Callable[[int], None] = lambda waiting: None, deadlines: Deadlines | None = None
