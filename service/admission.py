@@ -18,8 +18,10 @@ ADMISSION = "heed_admission"
 PROBES = ("/v2/health/live", "/v2/health/ready")
 # Each costs about a tenth of a millisecond: a probe that comes now is answered after this many, not after a thousand.
 BEGUN_IN_A_TURN = 32
-# Who was refused and asks again at once, though told when to, is heard so much later, if it has ten times as long; not
-# all of them at once, who were refused together.
+# Who finds no place may ask again after this.
+RETRY_SECONDS = 1
+# Who was refused and asks again sooner, while still half of the places are taken, is heard so much later, if it has ten
+# times as long; not all of them at once, who were refused together.
 PAUSE_SECONDS, PAUSE_VARIES = 0.5, 0.2
 PAUSE_OF_ITS_TIME = 0.1
 # Who would spend more of its time than this in line is refused: it would rather hear no now than too late.
@@ -64,9 +66,13 @@ class Admission:
             return False
         return not self._later or len(self._later) * self._seconds_each <= LINE_OF_ITS_TIME * seconds
 
-    def pause_seconds(self, seconds: float) -> float:
-        """How long a request that comes at once after a refusal is held back; 0 where it has no time for that."""
-        if PAUSE_OF_ITS_TIME * seconds < PAUSE_SECONDS:
+    def pause_seconds(self, seconds: float, since_refusal: float) -> float:
+        """How long a request is held back that has so much time, and comes so long after the one before it was refused:
+        0 where it has no time for that, came when it was told to, or the crowd is gone.
+        """
+        if PAUSE_OF_ITS_TIME * seconds < PAUSE_SECONDS or since_refusal >= RETRY_SECONDS:
+            return 0.0
+        if self.waiting <= self.capacity / 2:
             return 0.0
         return PAUSE_SECONDS * random.uniform(1 - PAUSE_VARIES, 1 + PAUSE_VARIES)
 
@@ -119,4 +125,5 @@ class Admission:
 
     def overloaded(self) -> Overloaded:
         """What is told to who finds no place."""
-        return Overloaded(f"{self.waiting} inputs wait already, at most {self.capacity} do", {"Retry-After": "1"})
+        detail = f"{self.waiting} inputs wait already, at most {self.capacity} do"
+        return Overloaded(detail, {"Retry-After": str(RETRY_SECONDS)})

@@ -34,8 +34,8 @@ class HttpProtocol(ClosingProtocol):
     # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
     _running: Cycle | None = None
     _task: asyncio.Task[None] | Call | None = None
-    # The request before was refused for want of a place.
-    _is_refused = False
+    # The loop's time when the request before was refused for want of a place, if it was.
+    _refused_at: float | None = None
     _is_reading = False
     # The request that begins once what came with its head is read; only then is it known whether it came whole.
     _arrived: tuple[Cycle, ASGI3Application] | None = None
@@ -72,20 +72,26 @@ class HttpProtocol(ClosingProtocol):
     def _begin_known(self, direct: "Direct", known: "Known", data: bytes) -> None:
         self._idle_since = None
         exchange, seconds = Exchange(self.loop), known.head.seconds
-        pause = self._admission.pause_seconds(seconds) if self._is_refused else 0.0
+        pause = 0.0 if self._refused_at is None else self._pause_seconds(seconds)
         if not pause and not self._admission.has_place(seconds):
             # Neither a cycle nor anything else is made for it: what a refusal costs is taken from the answers.
-            self._is_refused = True
+            self._refused_at = self.loop.time()
             self.server_state.total_requests += 1
             self.transport.write(direct.refusal(known, exchange, self.server_state.default_headers))
             self._become_idle()
             return
         self.cycle = KnownCycle(known, data, exchange, self)
-        self._is_refused = False
         if pause:
             self.loop.call_later(pause, self._begin, self.cycle, self.app)
         else:
             self._admission.begin(self._start, self.cycle, self.app)
+
+    def _pause_seconds(self, seconds: float) -> float:
+        """As Admission's, once after each refusal."""
+        refused_at, self._refused_at = self._refused_at, None
+        if refused_at is None:
+            return 0.0
+        return self._admission.pause_seconds(seconds, self.loop.time() - refused_at)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the connection."""
@@ -118,9 +124,7 @@ class HttpProtocol(ClosingProtocol):
         if cycle.scope["path"].endswith(PROBES):
             self._start(cycle, app)
             return
-        pause = self._admission.pause_seconds(self._seconds(cycle)) if self._is_refused else 0.0
-        self._is_refused = False
-        if pause:
+        if pause := self._pause_seconds(self._seconds(cycle)):
             self.loop.call_later(pause, self._begin, cycle, app)
         else:
             self._begin(cycle, app)
@@ -141,7 +145,8 @@ class HttpProtocol(ClosingProtocol):
             # It needs none.
             self._start(cycle, app)
             return
-        cycle.exchange.is_refused = self._is_refused = True
+        cycle.exchange.is_refused = True
+        self._refused_at = self.loop.time()
         if cycle.flow.write_paused:
             self._start(cycle, app)
             return

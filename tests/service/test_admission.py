@@ -202,8 +202,9 @@ def test_line_longer_than_an_eighth_of_its_time(
 def test_pause_only_for_who_has_time(time_ms: bytes, pauses: bool) -> None:
     """A pause takes a tenth of a request's time at most."""
     admission = Admission(1, deadlines=Deadlines(30_000))
+    admission.enter(1)
 
-    assert (admission.pause_seconds(admission.seconds([(b"x-request-timeout-ms", time_ms)])) > 0) == pauses
+    assert (admission.pause_seconds(admission.seconds([(b"x-request-timeout-ms", time_ms)]), 0.0) > 0) == pauses
 
 
 def test_requests_that_wait_to_begin_fill_the_worker() -> None:
