@@ -109,13 +109,22 @@ class Batcher:
 
     async def run_one(self, row: Tensor, outputs: tuple[str, ...], timing: Timing) -> Rows:
         """What becomes of a tensor of one row. Raises as `run`."""
-        self._admission.enter(1)
-        waiting = self._queued(row, outputs, timing)
+        waiting = Waiting(row, outputs, timing)
+        self.put(waiting)
         try:
             return await waiting
         except BaseException:
             self._give_up(waiting)
             raise
+
+    def put(self, waiting: Waiting) -> None:
+        """It runs with others of its kind, and is told. Raises Overloaded."""
+        self._admission.enter(waiting.size)
+        self._line_up(waiting)
+
+    def withdraw(self, waiting: Waiting) -> None:
+        """Nobody waits for it any more: it is not run, unless it runs already."""
+        self._queue.withdraw(waiting)
 
     async def run_tensor(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Tensors:
         """The outputs asked for, (row, …) each, of inputs (row, …), which run in slices of at most `max_batch_size`.
@@ -157,15 +166,18 @@ class Batcher:
                 yield indices[start : start + most]
 
     def _queued(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Waiting:
+        waiting = Waiting(rows, outputs, timing)
+        self._line_up(waiting)
+        return waiting
+
+    def _line_up(self, waiting: Waiting) -> None:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        waiting = Waiting(rows, outputs, timing)
         self._queue.put(waiting)
         if self._batching.max_queue_delay_seconds > 0:
             self._plan()
         elif self._next is None:
             self._next = self._loop.call_soon(self._look_around)
-        return waiting
 
     def _look_around(self) -> None:
         # Who began in the turn in which the first one was queued is known now. Alone it waits for nobody.

@@ -141,10 +141,12 @@ class Outcome(Generic[Known]):
         self._error = error
         self._tell()
 
-    def cancel(self) -> None:
-        """Nobody waits for it any more; whoever still does is told that it was cancelled."""
-        if not self._is_known:
-            self.set_exception(asyncio.CancelledError())
+    def cancel(self, msg: Any = None) -> bool:
+        """Nobody waits for it any more; whoever still does is told that it was cancelled. Whether it was not known."""
+        if self._is_known:
+            return False
+        self.set_exception(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
 
     def __await__(self) -> Generator[Any, None, Known]:
         if not self._is_known:

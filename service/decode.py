@@ -14,7 +14,7 @@ from service.picture import LARGE_PIXELS, Canvas, OpenPicture, Picture, open_pic
 from service.picture_cost import is_quick
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
 from service.request_body import LONG_BODY_BYTES
-from service.routing import JSON, Received
+from service.routing import JSON, Head, Received
 from service.sequences import SHORT_BODY_BYTES, TOLERATED_EXCESS, Input, check_count
 from service.threads import Threads
 from service.together import Together
@@ -49,7 +49,11 @@ class Decoder:
     def sequence(self, received: Received, model: ServedModel) -> Awaitable[Input]:
         """The one series of {"sequence": …}, as a tensor of one row: (1, time, feature)."""
         _check_is_json(received)
-        return self._parse(received, partial(model.sequences.one, received.content, self._limits.time_steps))
+        return self._parse(received, partial(self.short_sequence, received.content, model))
+
+    def short_sequence(self, content: bytes, model: ServedModel) -> Input:
+        """The same of a body that is short: nothing is awaited."""
+        return model.sequences.one(content, self._limits.time_steps)
 
     def sequences(self, received: Received, model: ServedModel) -> Awaitable[list[Input]]:
         """The series of {"sequences": …}: (time, feature) each."""
@@ -117,27 +121,30 @@ def _canvas(model: ServedModel) -> Canvas:
     return Canvas(rows, columns, channels, fit)
 
 
-def media_type_of(received: Received) -> str:
+def media_type_of(head: Head) -> str:
     """The Content-Type without its parameters, empty where there is none."""
-    content_type = received.head.content_type
+    content_type = head.content_type
     if content_type == JSON:
         return JSON
     name, _ = parse_options_header(content_type)
     return name.decode("latin-1")
 
 
+def is_json(head: Head) -> bool:
+    """Whether the body is said to be JSON, or nothing is said of it."""
+    return media_type_of(head) in (JSON, "")
+
+
 def _check_is_json(received: Received) -> None:
-    if received.head.content_type == JSON:
-        return
-    media_type = media_type_of(received)
-    if media_type not in ("", JSON):
+    if not is_json(received.head):
+        media_type = media_type_of(received.head)
         raise UnsupportedMediaType(
             f"Content-Type is '{media_type[:80]}', this route takes {JSON}; with curl: --json '…'"
         )
 
 
 def _file(received: Received) -> File:
-    media_type = media_type_of(received)
+    media_type = media_type_of(received.head)
     if media_type == FORM:
         files = _form_files(received, MOST_FIELDS_COUNTED)
         if len(files) != 1:
@@ -155,7 +162,7 @@ def _file(received: Received) -> File:
 
 
 def _files(received: Received, most: int) -> list[File]:
-    media_type = media_type_of(received)
+    media_type = media_type_of(received.head)
     if media_type == FORM:
         files = _form_files(received, most)
         check_count(len(files), most, "the form")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from uvicorn._types import ASGI3Application
 
 from service.admission import ADMISSION, PROBES, Admission
-from service.call import Call
-from service.exchange import GONE, STATE, Exchange
+from service.exchange import GONE, STATE, Exchange, Running
 from service.http_closing import LINGERING_SECONDS, ClosingProtocol
 from service.http_cycle import Cycle, KnownCycle
 from service.outgoing import OUTBOX, Outbox, Outgoing
@@ -33,7 +32,7 @@ class HttpProtocol(ClosingProtocol):
     _is_draining = False
     # The request that is answered; uvicorn's `cycle` is the newest, which may wait behind it.
     _running: Cycle | None = None
-    _task: asyncio.Task[None] | Call | None = None
+    _task: asyncio.Task[None] | Running | None = None
     # The loop's time when the request before was refused for want of a place, if it was.
     _refused_at: float | None = None
     _is_reading = False

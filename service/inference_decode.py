@@ -45,7 +45,7 @@ class InferenceDecoder:
 
     async def inference(self, received: Received, model: ServedModel) -> Inference:
         """What the body asks of the model. Raises MalformedBody, InvalidInput or UnsupportedMediaType."""
-        media_type = media_type_of(received)
+        media_type = media_type_of(received.head)
         if media_type not in ("", JSON, OCTET_STREAM):
             raise UnsupportedMediaType(
                 f"Content-Type is '{media_type[:80]}', this route takes {JSON} or {OCTET_STREAM}; with curl: --json '…'"

@@ -11,7 +11,7 @@ from service.exchange import Exchange
 from service.front import Found
 from service.request_id import HEADER, SANE_ID, new_request_id
 from service.request_log import SANE_TRACEPARENT, TRACEPARENT
-from service.routing import Head
+from service.routing import Head, Prompt
 
 END_OF_LINE, END_OF_HEAD = b"\r\n", b"\r\n\r\n"
 # So many are kept, none longer than this: a few megabytes.
@@ -25,13 +25,16 @@ MOST_SPELLINGS = 8
 
 
 class Known(NamedTuple):
-    """What a head asks, and how long it and the body behind it are. Its ids are empty where it has none."""
+    """What a head asks, and how long it and the body behind it are. Its ids are empty where it has none. `prompt`: how
+    its route answers it without waiting for more than a run, if it does.
+    """
 
     head_size: int
     content_size: int
     scope: Scope
     found: Found
     head: Head
+    prompt: Prompt | None
     request_id: bytes = b""
     traceparent: bytes = b""
 
@@ -73,7 +76,9 @@ class KnownHeads:
         self._spellings |= own
         headers = [header for header in head.headers if header[0] not in IDS]
         lasting = {**_lasting(scope), "headers": headers}
-        self.known[rest] = Known(len(rest), len(content), lasting, found, replace(head, headers=headers))
+        head = replace(head, headers=headers)
+        prompt = found.route.prompt(head, len(content))
+        self.known[rest] = Known(len(rest), len(content), lasting, found, head, prompt)
 
     def _with_ids(self, head: bytes) -> Known | None:
         rest, ids = _parted(head, self._spellings)

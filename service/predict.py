@@ -14,10 +14,12 @@ from models.look import DARK, LIGHT
 from models.pictures import WIDTH, WIDTHS
 from service.answer_pictures import LARGEST_SIDE, AnswerPictures, Sheet
 from service.batch_queue import Rows
-from service.decode import Decoder
+from service.decode import Decoder, is_json
+from service.exchange import Exchange
 from service.problems import InvalidInput
 from service.repository import Repository
-from service.routing import JSON, Content, Document, Received, Write, json_of
+from service.routing import JSON, Content, Document, Head, Received, Write, json_of
+from service.sequences import SHORT_BODY_BYTES
 from service.session import Tensor
 from service.timing import Timing
 from service.versions import ServedModel
@@ -60,7 +62,7 @@ class Predictions:
 
     async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Write | Content:
         """Predict the label of one time series, with the attention over its steps."""
-        model = self._model("timeseries", asked, received)
+        model = self.model("timeseries", asked, received.exchange)
         given = await self.decoder.sequence(received, model)
         row = await model.batcher.run_one(given, model.outputs_of[asked.attention], received.exchange)
         if received.head.media_type == JSON:
@@ -69,13 +71,13 @@ class Predictions:
 
     async def predict_timeseries_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several time series in one call. One bad input refuses the call, the detail says its index."""
-        model = self._model("timeseries", asked, received)
+        model = self.model("timeseries", asked, received.exchange)
         inputs = await self.decoder.sequences(received, model)
         return {"results": await self._answers(model, asked, inputs, received.exchange)}
 
     async def predict_image(self, received: Received, asked: AskedPicture) -> Document | Content:
         """Predict the label of one picture: PNG, JPEG, WebP, GIF, BMP or TIFF, told apart by content."""
-        model = self._model("image", asked, received)
+        model = self.model("image", asked, received.exchange)
         pictures = await self.decoder.picture(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.exchange)
         answer = answers[0] | {"image": pictures[0].description}
@@ -86,7 +88,7 @@ class Predictions:
 
     async def predict_image_batch(self, received: Received, asked: Asked) -> Document:
         """Predict several pictures in one call. One bad picture refuses the call, the detail says its index."""
-        model = self._model("image", asked, received)
+        model = self.model("image", asked, received.exchange)
         pictures = await self.decoder.pictures(received, model)
         answers = await self._answers(model, asked, [picture.pixels for picture in pictures], received.exchange)
         return {"results": [one | {"image": it.description} for one, it in zip(answers, pictures, strict=True)]}
@@ -97,9 +99,18 @@ class Predictions:
         sheet = Sheet(LOOKS[asked.look], asked.width)
         return await self.pictures.of(answer, given, received.head.media_type, sheet)
 
-    def _model(self, task: Any, asked: PredictionQuery, received: Received) -> ServedModel:
+    def prompt_timeseries(self, head: Head, size: int) -> "PromptSeries | None":
+        """How `predict_timeseries` answers in JSON where the body is a short one."""
+        if size > SHORT_BODY_BYTES or head.media_type != JSON or not is_json(head):
+            return None
+        return PromptSeries(self, **head.arguments)
+
+    def model(self, task: Any, asked: PredictionQuery, exchange: Exchange) -> ServedModel:
+        """The one that is asked for, noted as what the request is for. Raises UnknownModel, UnknownVersion,
+        ModelLoading; InvalidInput where it has not the label whose contributions are wanted.
+        """
         model = self.repository.served_for(task, task if asked.model is None else asked.model, asked.version)
-        received.exchange.model = model.batcher.metrics
+        exchange.model = model.batcher.metrics
         labels = model.contract.labels
         if asked.label is not None and asked.label not in labels:
             more = ", …" if len(labels) > LABELS_SHOWN else ""
@@ -113,6 +124,30 @@ class Predictions:
         rows = await model.batcher.run(inputs, model.outputs_of[asked.attention], timing)
         places = [f"input {index}: " for index in range(len(rows))] if len(rows) > 1 else [""]
         return [_answer(model, asked, row, place) for row, place in zip(rows, places, strict=True)]
+
+
+@dataclass(frozen=True)
+class PromptSeries:
+    """`predict_timeseries` without what it may have to wait for, but for the run: decode, call, answer."""
+
+    predictions: Predictions
+    asked: PredictionQuery
+
+    def model(self, exchange: Exchange) -> ServedModel:
+        """As every endpoint's."""
+        return self.predictions.model("timeseries", self.asked, exchange)
+
+    def rows(self, model: ServedModel, content: bytes) -> Tensor:
+        """(1, time, feature)."""
+        return self.predictions.decoder.short_sequence(content, model)
+
+    def outputs(self, model: ServedModel) -> tuple[str, ...]:
+        """Those that an answer of this detail needs."""
+        return model.outputs_of[self.asked.attention]
+
+    def written(self, model: ServedModel, rows: Rows) -> Content:
+        """The answer in JSON."""
+        return _written(model, self.asked, rows)
 
 
 def _written(model: ServedModel, asked: PredictionQuery, row: Rows) -> Content:

@@ -76,9 +76,10 @@ def prediction_routes(predictions: Predictions, keys: ApiKeys, doors: Doors, max
     image, images = _picture_bodies(max_inputs)
     pictures = predictions.pictures
     one = {"gives": (JSON, *pictures.given), "withheld": pictures.withheld, "responses": _responses(pictures.given)}
+    series = {**one, "prompt": predictions.prompt_timeseries}
     several = {"withheld": dict.fromkeys((*PICTURES, "image/*"), ONE_ANSWER), "responses": _responses(())}
     documented: list[tuple[str, Any, Document, type, dict[str, Any]]] = [
-        ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer, one),
+        ("/predict/timeseries", predictions.predict_timeseries, sequence, TimeseriesAnswer, series),
         ("/predict/timeseries/batch", predictions.predict_timeseries_batch, sequences, TimeseriesAnswers, several),
         ("/predict/image", predictions.predict_image, image, ImageAnswer, one),
         ("/predict/image/batch", predictions.predict_image_batch, images, ImageAnswers, several),

@@ -4,7 +4,7 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,12 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
+from service.batch_queue import Rows
 from service.deadline import Headers
 from service.exchange import Exchange, exchange_of
 from service.http_cycle import Answer
 from service.negotiation import preferred
 from service.problems import InvalidInput, MethodNotAllowed, NotAcceptable
 from service.request_body import BodyReader
+from service.session import Tensor
+from service.versions import ServedModel
 
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
@@ -64,6 +67,22 @@ class Head:
     seconds: float
 
 
+class Prompt(Protocol):
+    """What an endpoint does, part by part, with a request that waits for nothing but a run of the model."""
+
+    def model(self, exchange: Exchange) -> ServedModel:
+        """Whose run it is. Raises ServingError, as `rows` and `written` do."""
+
+    def rows(self, model: ServedModel, content: bytes) -> Tensor:
+        """The model's input, (row, …), of the body."""
+
+    def outputs(self, model: ServedModel) -> tuple[str, ...]:
+        """What the answer needs of the run."""
+
+    def written(self, model: ServedModel, rows: Rows) -> Content:
+        """The answer."""
+
+
 class Received(Request):
     """A request with its body already read, within its limits and inflated; without one where a route takes none."""
 
@@ -94,7 +113,8 @@ class LeanRoute(APIRoute):
     route stands in the application's own router: include_router would go FastAPI's slow way around it.
 
     `gives`: media types, the usual one first; which of them Accept prefers is told to the endpoint by the exchange.
-    `withheld`: others that a caller may expect, each with the reason why it is not given.
+    `withheld`: others that a caller may expect, each with the reason why it is not given. `prompt`: of a head and the
+    size of a body, how the endpoint answers it promptly, if it does.
     """
 
     def __init__(
@@ -106,12 +126,14 @@ class LeanRoute(APIRoute):
         doors: Doors | None = None,
         gives: tuple[str, ...] = (JSON,),
         withheld: Mapping[str, str] = NOTHING,
+        prompt: Callable[[Head, int], Prompt | None] | None = None,
         **documented: Any,
     ) -> None:
         super().__init__(path, endpoint, **documented)
         self.keys = keys
         self.gives = gives
         self.withheld = withheld
+        self._prompt = prompt
         self.taken = sorted({*(self.methods or ()), *({"HEAD"} if "GET" in (self.methods or ()) else ())})
         parameters = inspect.signature(endpoint, eval_str=True).parameters
         received = next((name for name, one in parameters.items() if one.annotation is Received), "")
@@ -154,6 +176,10 @@ class LeanRoute(APIRoute):
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         return Head(headers, content_type, media_type, arguments, seconds)
 
+    def prompt(self, head: Head, size: int) -> Prompt | None:
+        """How a request of this head, with a body of this size, is answered without awaiting the endpoint, if it is."""
+        return None if self._prompt is None else self._prompt(head, size)
+
     def takes_whole(self, headers: Headers, content: bytes | bytearray) -> bool:
         """Whether `begun` takes this body: it came whole, and is short and not compressed."""
         return self._doors is not None and self._doors.reader.takes_whole(headers, content)
@@ -164,18 +190,18 @@ class LeanRoute(APIRoute):
         self._doors.admission.check(received.exchange.is_refused)
         return self._called(received)
 
-    def written(self, answer: Document | Content | Write, received: Received | None = None) -> Answer:
-        """What the endpoint gave, as an answer; of one with a body the times are told."""
+    def written(self, answer: Document | Content | Write, exchange: Exchange | None = None) -> Answer:
+        """What the endpoint gave, as an answer; of a request with a body the times are told."""
         started = time.perf_counter()
         content = answer if isinstance(answer, Content) else answer() if callable(answer) else json_of(answer)
         headers = [(b"content-type", content.media_type.encode()), *content.headers]
         if content.status != NOT_MODIFIED:
             # There it would be the length of what is not sent.
             headers.append((b"content-length", b"%d" % len(content.body)))
-        if received is not None:
-            headers.append((b"server-timing", received.exchange.server_timing()))
-            if (model := received.exchange.model) is not None:
-                model.decoded(received.exchange.decode)
+        if exchange is not None:
+            headers.append((b"server-timing", exchange.server_timing()))
+            if (model := exchange.model) is not None:
+                model.decoded(exchange.decode)
                 model.encoded(time.perf_counter() - started)
         return Answer(content.status, headers, content.body)
 
@@ -210,7 +236,7 @@ class LeanRoute(APIRoute):
             document = await doors.admission.deadlines.in_time(self.begun(received), deadline, exchange.loop)
         finally:
             body.release()
-        await _send(send, self.written(document, received))
+        await _send(send, self.written(document, exchange))
 
 
 async def _send(send: Send, answer: Answer) -> None:

@@ -4,13 +4,25 @@ done, and between the bodies of two requests lies all the rest of their way.
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from service.admission import Admission
 from service.call import Outcome
 from service.exchange import Exchange
 
 Result = TypeVar("Result")
+
+
+class Body(Protocol):
+    """A short body that is to be read."""
+
+    exchange: Exchange
+
+    def decode(self) -> None:
+        """Read it, if somebody still waits for it. What is wrong with it is kept."""
+
+    def tell(self) -> None:
+        """Go on with what was read."""
 
 
 class Together:
@@ -20,20 +32,34 @@ class Together:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._bodies: list[_Body] = []
+        self._bodies: list[Body] = []
 
     async def decode(self, exchange: Exchange, function: Callable[[], Result]) -> Result:
         """What `function` gives, which reads the body. Raises what it raises; Overloaded where no place is left."""
-        if self._admission.together <= 1:
-            # Who began alone, the last time, has had nobody to wait for: likely it is so again.
+        if self._is_alone():
             return exchange.decoding(function)
-        self._admission.enter(1)
-        if not self._bodies:
-            exchange.loop.call_soon(self._decode_all)
         body = _Body(exchange, function)
-        self._bodies.append(body)
+        self._line_up(body)
         result: Result = await body
         return result
+
+    def begin(self, body: Body) -> None:
+        """The body is read, now or with the others, and told. Raises Overloaded where no place is left."""
+        if self._is_alone():
+            body.decode()
+            body.tell()
+        else:
+            self._line_up(body)
+
+    def _is_alone(self) -> bool:
+        # Who began alone, the last time, has had nobody to wait for: likely it is so again.
+        return self._admission.together <= 1
+
+    def _line_up(self, body: Body) -> None:
+        self._admission.enter(1)
+        if not self._bodies:
+            body.exchange.loop.call_soon(self._decode_all)
+        self._bodies.append(body)
 
     def _decode_all(self) -> None:
         bodies, self._bodies = self._bodies, []
@@ -52,7 +78,7 @@ class _Body(Outcome[Any]):
     _wrong: Exception | None = None
 
     def __init__(self, exchange: Exchange, function: Callable[[], Any]) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._function = function
         self._since = time.perf_counter()
 
@@ -60,9 +86,9 @@ class _Body(Outcome[Any]):
         """Read it, if somebody still waits for it."""
         if self.done():
             return
-        self._exchange.queue += time.perf_counter() - self._since
+        self.exchange.queue += time.perf_counter() - self._since
         try:
-            self._result = self._exchange.decoding(self._function)
+            self._result = self.exchange.decoding(self._function)
         except Exception as error:  # noqa: BLE001  # the edge: told to whoever waits
             self._wrong = error
 
