@@ -103,19 +103,29 @@ def claims(costs: Sequence[Cost]) -> dict[Claim, Figure]:
 
 
 def measure_amounts(plan: Plan) -> dict[Claim, Figure]:
-    """attention=none, summary and full in turn, on one server."""
+    """attention=none, summary and full in turn, on one server, for a short time each."""
     series = series_questions(plan.repository)[0]
     amounts = ("none", "summary", "full")
     rates: dict[str, list[float]] = {amount: [] for amount in amounts}
     with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
         drive(server.address, [series], CONNECTIONS, plan.warm_up_seconds)
-        for _ in range(plan.rounds):
+        for _ in range(plan.turns):
             for amount in amounts:
                 question = replace(series, path=f"{series.path}?attention={amount}")
-                rates[amount].append(drive(server.address, [question], CONNECTIONS, plan.seconds).per_second)
-    none, summary, full = (statistics.median(rates[amount]) for amount in amounts)
-    note = f"none {none:,.0f}, summary {summary:,.0f}, full {full:,.0f} a second at c={CONNECTIONS}"
-    return {Claim.NONE_TO_SUMMARY: Figure(none / summary, note), Claim.SUMMARY_TO_FULL: Figure(summary / full, note)}
+                rates[amount].append(_rate(server, question, plan.turn_seconds))
+    return {
+        Claim.NONE_TO_SUMMARY: _ratio(rates["none"], rates["summary"]),
+        Claim.SUMMARY_TO_FULL: _ratio(rates["summary"], rates["full"]),
+    }
+
+
+def _ratio(first: list[float], second: list[float]) -> Figure:
+    turns = [one / other for one, other in zip(first, second, strict=True)]
+    return Figure(
+        statistics.median(turns),
+        f"{statistics.median(first):,.0f} and {statistics.median(second):,.0f} a second at c={CONNECTIONS}; "
+        f"turns: {', '.join(f'{turn:.2f}' for turn in turns)}",
+    )
 
 
 def _cost(plan: Plan, feature: Feature) -> Cost:

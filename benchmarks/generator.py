@@ -45,9 +45,13 @@ class Arrivals:
         return self.refused + self.broken
 
 
-def arrive(address: str, question: Question, per_second: float, seconds: int) -> Arrivals:
-    """Ask a question at this rate for so long."""
-    return _generated(address, question, {"per_second": per_second, "seconds": seconds})
+def arrive(
+    address: str, question: Question, per_second: float, seconds: int, connections: int = MAX_CONNECTIONS
+) -> Arrivals:
+    """Ask a question at this rate for so long, on at most so many connections: what finds none free waits for one, and
+    its latency counts while it does.
+    """
+    return _generated(address, question, {"per_second": per_second, "seconds": seconds, "connections": connections})
 
 
 def saturate(address: str, question: Question, connections: int, seconds: int) -> Arrivals:
@@ -71,15 +75,18 @@ def _generated(address: str, question: Question, how: dict[str, float]) -> Arriv
 class _Generator:
     """One thread and epoll: at thousands of requests a second an event loop would be slower than the server."""
 
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, connections: int) -> None:
         self._address = ("127.0.0.1", port)
         self._request = request
+        self._connections = connections
         self._epoll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._intended: dict[int, float] = {}
         self._received: dict[int, bytes] = {}
         self._connecting: set[int] = set()
-        self._idle: list[int] = []
+        # Each in its turn, as clients who know nothing of each other: the last one answered, asked first, would leave
+        # all to the worker that is ahead.
+        self._idle: deque[int] = deque()
         self._waiting: deque[float] = deque()
         self.latencies: list[float] = []
         self.lateness: list[float] = []
@@ -101,11 +108,11 @@ class _Generator:
             self._look(max(0.0005, until - time.perf_counter()) if sent < total else 0.1)
         self.broken += len(self._intended) + len(self._waiting)
 
-    def saturate(self, connections: int, seconds: float) -> None:
-        """Keep so many requests on their way, then wait for the last of them."""
+    def saturate(self, seconds: float) -> None:
+        """Keep all connections busy, then wait for the last answers."""
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
-            for _ in range(connections - len(self._intended)):
+            for _ in range(self._connections - len(self._intended)):
                 self._send(now, now)
             self._look(end - now)
         while self._intended and time.perf_counter() < end + PATIENCE_SECONDS:
@@ -117,9 +124,9 @@ class _Generator:
             self._go_on(file)
 
     def _send(self, intended: float, now: float) -> bool:
-        if not self._idle and len(self._sockets) >= MAX_CONNECTIONS:
+        if not self._idle and len(self._sockets) >= self._connections:
             return False
-        file = self._idle.pop() if self._idle else self._connect()
+        file = self._idle.popleft() if self._idle else self._connect()
         if file is None:
             self.broken += 1
             return True
@@ -216,12 +223,12 @@ def main() -> None:
     task = json.load(sys.stdin)
     # A collection of the latencies' list would be a pause of the clients.
     gc.disable()
-    generator = _Generator(task["port"], bytes.fromhex(task["request"]))
+    generator = _Generator(task["port"], bytes.fromhex(task["request"]), task["connections"])
     started, used = time.perf_counter(), time.process_time()
-    if "connections" in task:
-        generator.saturate(task["connections"], task["seconds"])
-    else:
+    if "per_second" in task:
         generator.run(task["per_second"], task["seconds"])
+    else:
+        generator.saturate(task["seconds"])
     asked = len(generator.latencies) + generator.refused + generator.broken
     arrivals = Arrivals(
         asked_per_second=asked / task["seconds"],

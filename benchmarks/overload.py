@@ -4,13 +4,14 @@ import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
-from benchmarks.contestants import BY_NAME, HEED, READY, started
-from benchmarks.generator import arrive, saturate
-from benchmarks.load import drive
+from benchmarks.contestants import BY_NAME, HEED, MOSEC, READY, started
+from benchmarks.generator import Arrivals, arrive, saturate
+from benchmarks.load import Load, drive
 from benchmarks.memory import resident_mib
 from benchmarks.plan import Plan
 from benchmarks.processes import Running
@@ -22,6 +23,8 @@ from service.cores import usable_cores
 LIVE = "/v2/health/live"
 STEADY, FLOOD = 0.7, 1.3
 STEADY_ROUNDS = 5
+# Of an overload.
+PARTS = 6
 # As many as are answered most at.
 CONNECTIONS = 128
 CROWD = 4
@@ -30,6 +33,9 @@ PROBE_SECONDS = 0.1
 DEFAULT_QUEUE_SIZE = 512
 # So many of the samples at each end are taken as the memory before and after.
 ENDS = 10
+
+
+Overload = TypeVar("Overload", Load, Arrivals)
 
 
 @dataclass
@@ -56,43 +62,30 @@ def measure_overload(plan: Plan) -> dict[Claim, Figure]:
     figures: dict[Claim, Figure] = {}
     with started(BY_NAME[HEED], plan.repository, usable_cores()) as server:
         drive(server.address, [question], 32, plan.warm_up_seconds)
-        figures |= _steady(plan, server, question)
+        with started(BY_NAME[MOSEC], plan.repository, usable_cores()) as peer:
+            drive(peer.address, [question], 32, plan.warm_up_seconds)
+            figures |= _steady(plan, server, peer, question)
         figures |= _crowd(plan, server, question)
         figures |= _flood(plan, server, question)
     return figures
 
 
-@dataclass(frozen=True)
-class Capacity:
-    """Answers a second in a closed loop, to one of two clients. Whoever asks has its share of the cores: wrk takes a
-    tenth of one, the generator of open loops a third.
+def _steady(plan: Plan, server: Running, peer: Running, question: Question) -> dict[Claim, Figure]:
+    """Asked by the clients whose capacity was measured, and as many of them; a peer in turn, at 70 % of its own: how
+    even this machine is.
     """
-
-    by_wrk: float
-    by_generator: float
-
-
-def _capacity(plan: Plan, server: Running, question: Question) -> Capacity:
-    """Measured anew before each experiment, and after it where its answers are held against it: the machine's clock
-    drifts.
-    """
-    return Capacity(
-        drive(server.address, [question], CONNECTIONS, plan.seconds).per_second,
-        saturate(server.address, question, CONNECTIONS, plan.seconds).answered_per_second,
-    )
-
-
-def _steady(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    capacities, rounds = [], []
+    rounds: list[Arrivals] = []
+    others: list[Arrivals] = []
     for _ in range(STEADY_ROUNDS):
-        capacities.append(_capacity(plan, server, question))
-        rounds.append(arrive(server.address, question, STEADY * capacities[-1].by_generator, plan.seconds))
+        for running, seen in ((server, rounds), (peer, others)):
+            capacity = saturate(running.address, question, CONNECTIONS, plan.turn_seconds).answered_per_second
+            seen.append(arrive(running.address, question, STEADY * capacity, plan.seconds, CONNECTIONS))
     note = (
-        f"{_each(it.asked_per_second for it in rounds)} a second; p99 in each round "
-        f"{', '.join(f'{it.p99_ms:.1f}' for it in rounds)}; p50 "
-        f"{statistics.median(it.p50_ms for it in rounds):.1f} ms; the generator sent 99 % within "
-        f"{statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took {rounds[-1].cpu_share:.0%} of a core; "
-        f"capacity as wrk finds it {_each(it.by_wrk for it in capacities)}"
+        f"{_each(it.asked_per_second for it in rounds)} a second on {CONNECTIONS} connections; {_tails(rounds)}; the "
+        f"generator sent 99 % within {statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took "
+        f"{rounds[-1].cpu_share:.0%} of a core. {MOSEC} in turn with it, at 70 % of its own capacity: "
+        f"{_each(it.asked_per_second for it in others)} a second; {_tails(others)}, {sum(it.errors for it in others)} "
+        f"errors"
     )
     return {
         Claim.STEADY_P99: Figure(statistics.median(it.p99_ms for it in rounds), note),
@@ -100,58 +93,112 @@ def _steady(plan: Plan, server: Running, question: Question) -> dict[Claim, Figu
     }
 
 
+def _tails(rounds: Sequence[Arrivals]) -> str:
+    each = ", ".join(f"{it.p99_ms:.1f}" for it in rounds)
+    return f"p99 in each round {each}, p50 {statistics.median(it.p50_ms for it in rounds):.1f} ms"
+
+
 def _each(rates: Iterable[float]) -> str:
     return " ".join(f"{rate:,.0f}" for rate in rates)
 
 
+@dataclass(frozen=True)
+class Part(Generic[Overload]):
+    """Of an overload: answers a second in a closed loop before and after it, and what came of it."""
+
+    before: float
+    load: Overload
+    after: float
+
+    @property
+    def share(self) -> float:
+        """Of the capacity, what was still answered."""
+        return self.answered / statistics.mean((self.before, self.after))
+
+    @property
+    def answered(self) -> float:
+        """A second, with 200."""
+        return self.load.per_second if isinstance(self.load, Load) else self.load.answered_per_second
+
+
+def _in_parts(
+    plan: Plan, watch: Watch, server: Running, capacity: Callable[[], float], overload: Callable[[float, int], Overload]
+) -> list[Part[Overload]]:
+    """The overload's time in parts, the capacity measured between them: the machine's clock drifts."""
+    parts: list[Part[Overload]] = []
+    before = capacity()
+    for _ in range(PARTS):
+        with _watched(server, watch):
+            load = overload(before, max(1, plan.overload_seconds // PARTS))
+        after = capacity()
+        parts.append(Part(before, load, after))
+        before = after
+    return parts
+
+
+def _told(parts: Sequence[Part[Overload]]) -> str:
+    capacities = [parts[0].before, *(part.after for part in parts)]
+    return (
+        f"{_each(part.answered for part in parts)} a second answered, {_each(capacities)} in a closed loop before, "
+        f"between and after; {sum(part.load.refused for part in parts):,} refused, "
+        f"{sum(part.load.broken for part in parts)} lost"
+    )
+
+
 def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    before = _capacity(plan, server, question)
     size = default_of("HEED_MAX_QUEUE_SIZE")
     connections = CROWD * int(size or DEFAULT_QUEUE_SIZE)
-    with _watched(server) as watch:
-        load = drive(server.address, [question], connections, plan.overload_seconds)
-    after = _capacity(plan, server, question)
+    watch = Watch()
+
+    def capacity() -> float:
+        return drive(server.address, [question], CONNECTIONS, plan.turn_seconds).per_second
+
+    def overload(_: float, seconds: int) -> Load:
+        return drive(server.address, [question], connections, seconds)
+
+    parts = _in_parts(plan, watch, server, capacity, overload)
     note = (
-        f"{connections} connections for {plan.overload_seconds} s"
-        f"{'' if size else ', though this version has no queue'}: "
-        f"{load.per_second:,.0f} of {before.by_wrk:,.0f} a second before and {after.by_wrk:,.0f} after it answered, "
-        f"{load.refused:,} refused, {load.broken} lost"
+        f"{connections} connections for {plan.overload_seconds} s in {PARTS} parts"
+        f"{'' if size else ', though this version has no queue'}: {_told(parts)}"
     )
     return {
-        Claim.CROWD_GOODPUT: Figure(load.per_second / statistics.mean((before.by_wrk, after.by_wrk)), note),
+        Claim.CROWD_GOODPUT: Figure(statistics.median(part.share for part in parts), note),
         Claim.CROWD_PROBES: Figure(max(watch.latencies_ms), watch.told()),
     }
 
 
 def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
-    before = _capacity(plan, server, question)
     hurried = replace(question, headers={"X-Request-Timeout-Ms": str(DEADLINE_MS)})
-    with _watched(server) as watch:
-        it = arrive(server.address, hurried, FLOOD * before.by_generator, plan.overload_seconds)
-    after = _capacity(plan, server, question)
+    watch = Watch()
+
+    def capacity() -> float:
+        return saturate(server.address, question, CONNECTIONS, plan.turn_seconds).answered_per_second
+
+    def overload(before: float, seconds: int) -> Arrivals:
+        return arrive(server.address, hurried, FLOOD * before, seconds)
+
+    parts = _in_parts(plan, watch, server, capacity, overload)
+    floods = [part.load for part in parts]
     note = (
-        f"{it.asked_per_second:,.0f} a second for {plan.overload_seconds} s: {it.answered_per_second:,.0f} of "
-        f"{before.by_generator:,.0f} before and {after.by_generator:,.0f} after it answered (of wrk "
-        f"{before.by_wrk:,.0f} and {after.by_wrk:,.0f}), {it.refused:,} refused, {it.broken} lost; "
-        f"slowest probe {max(watch.latencies_ms):.0f} ms; "
-        f"the generator took {it.cpu_share:.0%} of a core"
+        f"{_each(it.asked_per_second for it in floods)} a second for {plan.overload_seconds} s in {PARTS} parts: "
+        f"{_told(parts)}; slowest probe {max(watch.latencies_ms):.0f} ms; "
+        f"the generator took {floods[-1].cpu_share:.0%} of a core"
     )
-    p99 = f"{it.p99_ms:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
+    slowest = max(it.p99_ms for it in floods)
+    p99 = f"{slowest:.0f} ms in the slowest part, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
     return {
-        Claim.FLOOD_GOODPUT: Figure(
-            it.answered_per_second / statistics.mean((before.by_generator, after.by_generator)), note
-        ),
-        Claim.FLOOD_P99: Figure(it.p99_ms / DEADLINE_MS, p99),
+        Claim.FLOOD_GOODPUT: Figure(statistics.median(part.share for part in parts), note),
+        Claim.FLOOD_P99: Figure(slowest / DEADLINE_MS, p99),
     }
 
 
 @contextmanager
-def _watched(server: Running) -> Iterator[Watch]:
-    watch, ended = Watch(), threading.Event()
+def _watched(server: Running, watch: Watch) -> Iterator[None]:
+    ended = threading.Event()
     thread = threading.Thread(target=_look, args=(server, watch, ended))
     thread.start()
     try:
-        yield watch
+        yield
     finally:
         ended.set()
         thread.join()

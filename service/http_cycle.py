@@ -124,7 +124,8 @@ class KnownCycle(Cycle):
             super().answer(answer)
             return
         self.response_complete = True
-        self.transport.write(answer_bytes(answer.status, (*self.default_headers, *answer.headers), answer.content))
+        status, headers, content = answer
+        self.transport.write(answer_bytes(status, [*self.default_headers, *headers], content))
         self.on_response()
 
 

@@ -65,9 +65,9 @@ class Together:
         bodies, self._bodies = self._bodies, []
         for body in bodies:
             body.decode()
+        # The places are free for what the requests do next.
+        self._admission.leave(len(bodies))
         for body in bodies:
-            # The place is free for what the request does next.
-            self._admission.leave(1)
             body.tell()
 
 
