@@ -84,9 +84,7 @@ class _Generator:
         self._intended: dict[int, float] = {}
         self._received: dict[int, bytes] = {}
         self._connecting: set[int] = set()
-        # Each in its turn, as clients who know nothing of each other: the last one answered, asked first, would leave
-        # all to the worker that is ahead.
-        self._idle: deque[int] = deque()
+        self._idle: list[int] = []
         self._waiting: deque[float] = deque()
         self.latencies: list[float] = []
         self.lateness: list[float] = []
@@ -126,7 +124,7 @@ class _Generator:
     def _send(self, intended: float, now: float) -> bool:
         if not self._idle and len(self._sockets) >= self._connections:
             return False
-        file = self._idle.popleft() if self._idle else self._connect()
+        file = self._idle.pop() if self._idle else self._connect()
         if file is None:
             self.broken += 1
             return True

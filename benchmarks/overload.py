@@ -23,8 +23,8 @@ from service.cores import usable_cores
 LIVE = "/v2/health/live"
 STEADY, FLOOD = 0.7, 1.3
 STEADY_ROUNDS = 5
-# Of an overload.
-PARTS = 6
+# A crowd is there from its first moment on; a flood begins with thousands of new connections, once.
+CROWD_PARTS, FLOOD_PARTS = 6, 1
 # As many as are answered most at.
 CONNECTIONS = 128
 CROWD = 4
@@ -122,14 +122,19 @@ class Part(Generic[Overload]):
 
 
 def _in_parts(
-    plan: Plan, watch: Watch, server: Running, capacity: Callable[[], float], overload: Callable[[float, int], Overload]
+    seconds: int,
+    count: int,
+    watch: Watch,
+    server: Running,
+    capacity: Callable[[], float],
+    overload: Callable[[float, int], Overload],
 ) -> list[Part[Overload]]:
-    """The overload's time in parts, the capacity measured between them: the machine's clock drifts."""
+    """The overload's time in so many parts, the capacity measured between them: the machine's clock drifts."""
     parts: list[Part[Overload]] = []
     before = capacity()
-    for _ in range(PARTS):
+    for _ in range(count):
         with _watched(server, watch):
-            load = overload(before, max(1, plan.overload_seconds // PARTS))
+            load = overload(before, max(1, seconds // count))
         after = capacity()
         parts.append(Part(before, load, after))
         before = after
@@ -156,9 +161,9 @@ def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
     def overload(_: float, seconds: int) -> Load:
         return drive(server.address, [question], connections, seconds)
 
-    parts = _in_parts(plan, watch, server, capacity, overload)
+    parts = _in_parts(plan.overload_seconds, CROWD_PARTS, watch, server, capacity, overload)
     note = (
-        f"{connections} connections for {plan.overload_seconds} s in {PARTS} parts"
+        f"{connections} connections for {plan.overload_seconds} s in {CROWD_PARTS} parts"
         f"{'' if size else ', though this version has no queue'}: {_told(parts)}"
     )
     return {
@@ -177,15 +182,15 @@ def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
     def overload(before: float, seconds: int) -> Arrivals:
         return arrive(server.address, hurried, FLOOD * before, seconds)
 
-    parts = _in_parts(plan, watch, server, capacity, overload)
+    parts = _in_parts(plan.overload_seconds, FLOOD_PARTS, watch, server, capacity, overload)
     floods = [part.load for part in parts]
     note = (
-        f"{_each(it.asked_per_second for it in floods)} a second for {plan.overload_seconds} s in {PARTS} parts: "
+        f"{_each(it.asked_per_second for it in floods)} a second for {plan.overload_seconds} s: "
         f"{_told(parts)}; slowest probe {max(watch.latencies_ms):.0f} ms; "
         f"the generator took {floods[-1].cpu_share:.0%} of a core"
     )
     slowest = max(it.p99_ms for it in floods)
-    p99 = f"{slowest:.0f} ms in the slowest part, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
+    p99 = f"{slowest:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
     return {
         Claim.FLOOD_GOODPUT: Figure(statistics.median(part.share for part in parts), note),
         Claim.FLOOD_P99: Figure(slowest / DEADLINE_MS, p99),
