@@ -18,7 +18,7 @@ from service.exchange import NOW, Exchange
 from service.front import Found
 from service.http_cycle import Answer
 from service.known_heads import Known
-from service.problems import Overloaded, ServingError, problem_content
+from service.problems import ServingError, problem_content
 from service.request_id import HEADER
 from service.request_log import problem_of
 from service.routing import Content, Document, Prompt, Write
@@ -152,10 +152,9 @@ class PromptCall(Waiting):
         exchange.queue = exchange.seconds
         try:
             rows = exchange.decoding(partial(self._prompt.rows, self._model, self._whole.content))
+            super().__init__(rows, self._prompt.outputs(self._model), exchange)
         except Exception as error:  # noqa: BLE001  # as above
             self._wrong = error
-        else:
-            super().__init__(rows, self._prompt.outputs(self._model), exchange)
 
     def tell(self) -> None:
         """Wait for a run."""
@@ -167,7 +166,7 @@ class PromptCall(Waiting):
         batcher = self._model.batcher
         try:
             batcher.put(self)
-        except Overloaded as error:
+        except Exception as error:  # noqa: BLE001  # as above: who is told next must be told too
             self._end(None, error)
         else:
             self._batcher = batcher
