@@ -124,8 +124,7 @@ class KnownCycle(Cycle):
             super().answer(answer)
             return
         self.response_complete = True
-        status, headers, content = answer
-        self.transport.write(answer_bytes(status, [*self.default_headers, *headers], content))
+        self.transport.write(answer_bytes(answer.status, (*self.default_headers, *answer.headers), answer.content))
         self.on_response()
 
 

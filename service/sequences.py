@@ -35,19 +35,16 @@ class SequenceReader:
         call. Raises MalformedBody or InvalidInput, as `several` does.
         """
         most = self.most_steps(1, limit)
-        if len(content) > SHORT_BODY_BYTES:
-            self._check_is_sane(content, most)
+        self._check_is_sane(content, most)
         body: type[FlatSequenceBody | SequenceBody] = FlatSequenceBody if self._is_flat(content) else SequenceBody
         row = self._row(validated(body, content).sequence, "sequence")
-        if self._steps is None:
-            _check_steps(row.shape[1], most)
+        _check_steps(row.shape[1], most)
         return row
 
     def several(self, content: bytes, inputs: int, limit: int) -> list[Input]:
         """The series of {"sequences": …}, at most so many `inputs`: (time, feature) each."""
         most = self.most_steps(inputs, limit)
-        if len(content) > SHORT_BODY_BYTES:
-            self._check_is_sane(content, most)
+        self._check_is_sane(content, most)
         body: type[FlatSequencesBody | SequencesBody] = FlatSequencesBody if self._is_flat(content) else SequencesBody
         sequences: Sequence[Values] = validated(body, content).sequences
         check_count(len(sequences), inputs, "sequences")
@@ -67,6 +64,8 @@ class SequenceReader:
         """Refuse long bodies that cannot be right before they are parsed: parsed, they take fifty times their length.
         Commas part both values and lists, so they bound what a parser makes of the body.
         """
+        if len(content) <= SHORT_BODY_BYTES:
+            return
         if content.count(b'"') > MOST_QUOTES_OF_NUMBERS:
             raise InvalidInput("the body has strings or unknown members in it, expected are numbers alone")
         if content.count(b",") > TOLERATED_EXCESS * most_steps * self._features + SHORT_BODY_BYTES:
