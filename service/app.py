@@ -130,7 +130,7 @@ def create_app(
         static_route(static_files(open_to["page"], open_to["docs"])),
     ]  # fmt: skip
     front, access_log = Front(app, app.router.routes), AccessLog(metrics)
-    state[DIRECT] = Direct(front, together, admission, access_log, bool(settings.cors_origins))
+    state[DIRECT] = Direct(front, admission, access_log, bool(settings.cors_origins))
     return RequestLog(with_origins(front, settings.cors_origins), access_log)
 
 

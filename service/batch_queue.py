@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from models.answer import Outputs
 from service.admission import Admission
 from service.call import Outcome
@@ -34,7 +36,7 @@ class Rows(NamedTuple):
 
 
 class Waiting(Outcome[Rows]):
-    """Rows of one request, which stay together, and who waits for them."""
+    """Rows of one request, or of several, which stay together, and who waits for them."""
 
     def __init__(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> None:
         self.key: Key = (rows.shape[1:], outputs)
@@ -42,6 +44,15 @@ class Waiting(Outcome[Rows]):
         self.size = len(rows)
         self.timing = timing
         self.since = time.perf_counter()
+
+    @property
+    def requests(self) -> int:
+        """How many requests' rows they are."""
+        return 1
+
+    def one_by_one(self) -> "list[Waiting]":
+        """The same, each request's alone."""
+        return [self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +95,26 @@ class BatchQueue:
 
     def withdraw(self, one: Waiting) -> None:
         """Nobody waits for it any more; its places are free, unless it runs already."""
-        kind = self._kinds.get(one.key)
-        if kind and one in kind:
-            kind.remove(one)
+        if self._has(one):
+            self._kinds[one.key].remove(one)
             self._admission.leave(one.size)
-            if not kind:
+            if not self._kinds[one.key]:
                 del self._kinds[one.key]
+
+    def withdraw_row(self, one: Waiting, row: int) -> bool:
+        """Nobody waits for that row of it any more; whether it is taken out of it: not if it runs already."""
+        if not self._has(one):
+            return False
+        if one.size == 1:
+            self.withdraw(one)
+        else:
+            one.rows = np.delete(one.rows, row, axis=0)
+            one.size -= 1
+            self._admission.leave(1)
+        return True
+
+    def _has(self, one: Waiting) -> bool:
+        return one in self._kinds.get(one.key, ())
 
     def seconds_left(self, running: int) -> float | None:
         """How long the next batch waits for company, while so many runs are in threads; None: no batch can run."""

@@ -126,6 +126,10 @@ class Batcher:
         """Nobody waits for it any more: it is not run, unless it runs already."""
         self._queue.withdraw(waiting)
 
+    def withdraw_row(self, waiting: Waiting, row: int) -> bool:
+        """The same of one of its rows; whether it is out of it, so that the others are one fewer."""
+        return self._queue.withdraw_row(waiting, row)
+
     async def run_tensor(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> Tensors:
         """The outputs asked for, (row, …) each, of inputs (row, …), which run in slices of at most `max_batch_size`.
 
@@ -271,15 +275,17 @@ class Batcher:
 
     def _count(self, batch: list[Waiting], told: Outputs, count: int, run: _Run) -> None:
         self.metrics.ran(told, count, run.seconds)
-        self.metrics.queued([run.started - one.since for one in batch])
+        self.metrics.queued([run.started - one.since for one in batch for _ in range(one.requests)])
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         """One bad input must not take the others' answers: a batch that failed runs again, one request at a time."""
-        if len(batch) == 1:
+        requests = sum(one.requests for one in batch)
+        if requests == 1:
             if not batch[0].done():
                 batch[0].set_exception(error)
             return
-        self._logger.warning("batch failed, its requests run alone", requests=len(batch), error=type(error).__name__)
-        for one in batch:
-            if not one.done():
-                self._start([one])
+        self._logger.warning("batch failed, its requests run alone", requests=requests, error=type(error).__name__)
+        for waiting in batch:
+            for one in waiting.one_by_one():
+                if not one.done():
+                    self._start([one])

@@ -74,7 +74,7 @@ class Deadlines:
 
     def begin(self, waiter: Waiter, deadline: float, loop: asyncio.AbstractEventLoop) -> int:
         """The waiter is cancelled at the deadline, unless it ends before; gives what `end` asks for."""
-        tick = int(deadline * TICKS_PER_SECOND) + 1
+        tick = tick_of(deadline)
         due = self._due.get(tick)
         if due is None:
             due = self._due[tick] = set()
@@ -105,6 +105,11 @@ class Deadlines:
                 waiter.cancel()
         if self._due:
             self._look_at(min(self._due), loop)
+
+
+def tick_of(deadline: float) -> int:
+    """In which whoever waits until then is told."""
+    return int(deadline * TICKS_PER_SECOND) + 1
 
 
 def passed(waiter: Waiter) -> DeadlinePassed | None:

@@ -15,7 +15,7 @@ from service.picture_cost import is_quick
 from service.problems import InvalidInput, MalformedBody, ServingError, UnsupportedMediaType
 from service.request_body import LONG_BODY_BYTES
 from service.routing import JSON, Head, Received
-from service.sequences import SHORT_BODY_BYTES, TOLERATED_EXCESS, Input, check_count
+from service.sequences import SHORT_BODY_BYTES, TOLERATED_EXCESS, Input, Values, check_count
 from service.threads import Threads
 from service.together import Together
 from service.validation import ImageBody, ImagesBody, validated
@@ -49,10 +49,10 @@ class Decoder:
     def sequence(self, received: Received, model: ServedModel) -> Awaitable[Input]:
         """The one series of {"sequence": …}, as a tensor of one row: (1, time, feature)."""
         _check_is_json(received)
-        return self._parse(received, partial(self.short_sequence, received.content, model))
+        return self._parse(received, lambda: model.sequences.tensor([self.short_sequence(received.content, model)]))
 
-    def short_sequence(self, content: bytes, model: ServedModel) -> Input:
-        """The same of a body that is short: nothing is awaited."""
+    def short_sequence(self, content: bytes, model: ServedModel) -> Values:
+        """The values of the same, of a body that is short: nothing is awaited."""
         return model.sequences.one(content, self._limits.time_steps)
 
     def sequences(self, received: Received, model: ServedModel) -> Awaitable[list[Input]]:

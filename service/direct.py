@@ -7,15 +7,15 @@ from starlette.types import Scope
 
 from service.access_log import AccessLog
 from service.admission import Admission
-from service.direct_call import DirectCall, PromptCall, Way, Whole, problem_answer
+from service.direct_call import DirectCall, Way, Whole, problem_answer
 from service.exchange import Exchange
 from service.front import Found, Front
 from service.http_cycle import Answer, answer_bytes
 from service.known_heads import Known, KnownHeads
 from service.problems import Overloaded, problem_content
+from service.prompt_calls import KnownRequest, PromptCall, PromptCalls
 from service.request_log import identify
 from service.routing import Head, Received
-from service.together import Together
 
 
 class Direct:
@@ -23,15 +23,13 @@ class Direct:
     server that is asked for more than it can do spends its time on refusals: each that is cheaper is an answer.
     """
 
-    def __init__(
-        self, front: Front, together: Together, admission: Admission, access_log: AccessLog, has_origins: bool = False
-    ) -> None:
+    def __init__(self, front: Front, admission: Admission, access_log: AccessLog, has_origins: bool = False) -> None:
         """`has_origins`: something stands in front of the routes that has its word where a request names its origin."""
         self.admission = admission
         self.access_log = access_log
         self._way = Way(admission, access_log)
         self._front = front
-        self._together = together
+        self._prompt_calls = PromptCalls(self._way)
         self._has_origins = has_origins
         self.heads = KnownHeads()
         # By how many wait.
@@ -50,24 +48,31 @@ class Direct:
         """Whether nothing has to be done with the body that takes its time."""
         return found.route.takes_whole(scope["headers"], content)
 
-    def call(self, whole: Whole, among: set[Any]) -> DirectCall | PromptCall:
+    def call(self, whole: Whole, among: set[Any]) -> DirectCall:
         """What answers the request; `among`: as a Call's."""
-        exchange, route, known = whole.exchange, whole.found.route, whole.known
-        exchange.route = route.path
-        if known is not None:
-            known.begin(exchange)
-            if known.prompt is not None:
-                return PromptCall(self._way, self._together, whole, known.prompt, known.head.seconds, among)
-        seconds: float | None = None
+        exchange = whole.exchange
+        exchange.route = whole.found.route.path
         try:
-            if known is None:
-                identify(whole.scope, exchange)
-            head = self._read_head(whole) if known is None else known.head
-            seconds = head.seconds
-            coroutine = route.begun(Received(head, whole.content, exchange))
+            identify(whole.scope, exchange)
+            head = self._read_head(whole)
         except Exception as error:  # noqa: BLE001  # told as any other
+            return DirectCall(self._way, whole, None, _failed(error), among)
+        return self._call(whole, head, among)
+
+    def call_of_known(self, known: Known, request: KnownRequest, among: set[Any]) -> DirectCall | PromptCall:
+        """The same of one whose head came before."""
+        if known.prompt is not None:
+            return PromptCall(self._prompt_calls, request, known.prompt, among)
+        request.exchange.route = known.found.route.path
+        known.begin(request.exchange)
+        return self._call(request, known.head, among)
+
+    def _call(self, whole: Whole, head: Head, among: set[Any]) -> DirectCall:
+        try:
+            coroutine = whole.found.route.begun(Received(head, whole.content, whole.exchange))
+        except Exception as error:  # noqa: BLE001  # as above
             coroutine = _failed(error)
-        return DirectCall(self._way, whole, seconds, coroutine, among)
+        return DirectCall(self._way, whole, head.seconds, coroutine, among)
 
     def refuse(self, found: Found, whole: Whole) -> None:
         """Answer: overloaded, as a problem."""

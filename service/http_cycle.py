@@ -16,6 +16,13 @@ if TYPE_CHECKING:  # the parent of the workers needs none of what these need
     from service.known_heads import Known
 
 
+# An answer with a JSON document: how it begins, the length, the times, the id, how its head ends, the document.
+DOCUMENT = (
+    b"%bcontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"server-timing: %b\r\nx-request-id: %b\r\n%b\r\n%b"
+)  # fmt: skip
+
+
 class Answer(NamedTuple):
     """A whole answer. Its headers say its length."""
 
@@ -85,7 +92,12 @@ class Cycle(RequestResponseCycle):
 
 def answer_bytes(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes) -> bytes:
     """A whole answer as it goes over the wire."""
-    return b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join([b"%b: %b\r\n" % header for header in headers]), content)
+    return b"%b\r\n%b" % (begin_of_answer(status, headers), content)
+
+
+def begin_of_answer(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The status line and these headers."""
+    return STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class _NobodyWaits(asyncio.Event):
@@ -105,6 +117,7 @@ class KnownCycle(Cycle):
     response_started = False
     response_complete = False
     message_event = _NobodyWaits()
+    known: "Known"
 
     def __init__(self, known: "Known", raw: bytes, exchange: Exchange, protocol: HttpToolsProtocol) -> None:
         # Not uvicorn's own: it keeps what it needs to read a body.
@@ -118,14 +131,44 @@ class KnownCycle(Cycle):
         self.default_headers = protocol.server_state.default_headers
         self.on_response = protocol.on_response_complete
 
-    def answer(self, answer: Answer) -> None:
-        """As any other's, for less: a known head is no HEAD's, and what its route answers closes no connection."""
-        if not self.keep_alive:
-            super().answer(answer)
+    def give_document(self, document: bytes) -> None:
+        """Write a JSON document, as `give` would an answer of the route that is nothing but that; unless the client is
+        gone. Most answers are: their heads differ in four places.
+        """
+        if self.disconnected:
             return
+        exchange = self.exchange
         self.response_complete = True
-        self.transport.write(answer_bytes(answer.status, (*self.default_headers, *answer.headers), answer.content))
+        self.transport.write(
+            DOCUMENT
+            % (
+                BEGIN.of(self.default_headers),
+                len(document),
+                exchange.server_timing(),
+                exchange.request_id,
+                b"" if self.keep_alive else b"connection: close\r\n",
+                document,
+            )
+        )
+        if not self.keep_alive:
+            self.transport.close()
         self.on_response()
+
+
+class BeginOfDocuments:
+    """What all answers with a document begin with, as long as the server says the same of itself: for a second."""
+
+    _headers: list[tuple[bytes, bytes]] | None = None
+    _begin = b""
+
+    def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """With these headers."""
+        if headers is not self._headers:
+            self._headers, self._begin = headers, begin_of_answer(200, headers)
+        return self._begin
+
+
+BEGIN = BeginOfDocuments()
 
 
 def _is_whole(head: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:

@@ -79,11 +79,11 @@ class HttpProtocol(ClosingProtocol):
             self.transport.write(direct.refusal(known, exchange, self.server_state.default_headers))
             self._become_idle()
             return
-        self.cycle = KnownCycle(known, data, exchange, self)
+        self.cycle = cycle = KnownCycle(known, data, exchange, self)
         if pause:
-            self.loop.call_later(pause, self._begin, self.cycle, self.app)
+            self.loop.call_later(pause, self._begin, cycle, self.app)
         else:
-            self._admission.begin(self._start, self.cycle, self.app)
+            self._admission.begin(self._start_known, direct, cycle)
 
     def _pause_seconds(self, seconds: float) -> float:
         """As Admission's, once after each refusal."""
@@ -152,15 +152,23 @@ class HttpProtocol(ClosingProtocol):
         self._running = cycle
         direct.refuse(found, cycle)
 
+    def _start_known(self, direct: "Direct", cycle: KnownCycle) -> None:
+        self._running = cycle
+        if cycle.disconnected:
+            # While it stood in line.
+            direct.tell_gone(cycle.known, cycle.exchange)
+        else:
+            self._task = call = direct.call_of_known(cycle.known, cycle, self.tasks)
+            call.go_on()
+
     def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
         self._running, direct = cycle, self._direct
-        if direct is None or not (cycle.known or self._is_whole(cycle, direct)):
+        if direct is not None and isinstance(cycle, KnownCycle):
+            self._start_known(direct, cycle)
+        elif direct is None or not self._is_whole(cycle, direct):
             self._task = task = self.loop.create_task(cycle.run_asgi(app))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
-        elif cycle.known and cycle.disconnected:
-            # While it stood in line.
-            direct.tell_gone(cycle.known, cycle.exchange)
         else:
             self._task = call = direct.call(cycle, self.tasks)
             call.go_on()

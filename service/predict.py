@@ -1,9 +1,10 @@
 """POST /predict/…: a prediction and where the model looked, from one forward pass."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
+from weakref import WeakValueDictionary
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -19,7 +20,7 @@ from service.exchange import Exchange
 from service.problems import InvalidInput
 from service.repository import Repository
 from service.routing import JSON, Content, Document, Head, Received, Write, json_of
-from service.sequences import SHORT_BODY_BYTES
+from service.sequences import SHORT_BODY_BYTES, Values
 from service.session import Tensor
 from service.timing import Timing
 from service.versions import ServedModel
@@ -59,6 +60,8 @@ class Predictions:
     repository: Repository
     decoder: Decoder
     pictures: AnswerPictures
+    # What asks the same is answered together: one for each query, as long as a head is known that asks it.
+    prompt: "WeakValueDictionary[PictureQuery, PromptSeries]" = field(default_factory=WeakValueDictionary)
 
     async def predict_timeseries(self, received: Received, asked: AskedPicture) -> Write | Content:
         """Predict the label of one time series, with the attention over its steps."""
@@ -103,7 +106,8 @@ class Predictions:
         """How `predict_timeseries` answers in JSON where the body is a short one."""
         if size > SHORT_BODY_BYTES or head.media_type != JSON or not is_json(head):
             return None
-        return PromptSeries(self, **head.arguments)
+        asked: PictureQuery = head.arguments["asked"]
+        return self.prompt.setdefault(asked, PromptSeries(self, asked))
 
     def model(self, task: Any, asked: PredictionQuery, exchange: Exchange) -> ServedModel:
         """The one that is asked for, noted as what the request is for. Raises UnknownModel, UnknownVersion,
@@ -126,7 +130,7 @@ class Predictions:
         return [_answer(model, asked, row, place) for row, place in zip(rows, places, strict=True)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PromptSeries:
     """`predict_timeseries` without what it may have to wait for, but for the run: decode, call, answer."""
 
@@ -137,17 +141,21 @@ class PromptSeries:
         """As every endpoint's."""
         return self.predictions.model("timeseries", self.asked, exchange)
 
-    def rows(self, model: ServedModel, content: bytes) -> Tensor:
-        """(1, time, feature)."""
+    def values(self, model: ServedModel, content: bytes) -> Values:
+        """(time, feature), as lists."""
         return self.predictions.decoder.short_sequence(content, model)
+
+    def rows(self, model: ServedModel, values: Sequence[Values]) -> Tensor:
+        """(row, time, feature)."""
+        return model.sequences.tensor(values)
 
     def outputs(self, model: ServedModel) -> tuple[str, ...]:
         """Those that an answer of this detail needs."""
         return model.outputs_of[self.asked.attention]
 
-    def written(self, model: ServedModel, rows: Rows) -> Content:
+    def written(self, model: ServedModel, row: Rows) -> bytes:
         """The answer in JSON."""
-        return _written(model, self.asked, rows)
+        return _written(model, self.asked, row).body
 
 
 def _written(model: ServedModel, asked: PredictionQuery, row: Rows) -> Content:

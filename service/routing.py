@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, get_args
 from urllib.parse import parse_qsl
@@ -68,19 +68,24 @@ class Head:
 
 
 class Prompt(Protocol):
-    """What an endpoint does, part by part, with a request that waits for nothing but a run of the model."""
+    """What an endpoint does, part by part, with requests that wait for nothing but a run of the model. There is one for
+    all that ask the same.
+    """
 
     def model(self, exchange: Exchange) -> ServedModel:
-        """Whose run it is. Raises ServingError, as `rows` and `written` do."""
+        """Whose run it is. Raises ServingError, as `values`, `rows` of one, and `written` do."""
 
-    def rows(self, model: ServedModel, content: bytes) -> Tensor:
-        """The model's input, (row, …), of the body."""
+    def values(self, model: ServedModel, content: bytes) -> Sized:
+        """What a body says."""
+
+    def rows(self, model: ServedModel, values: Sequence[Any]) -> Tensor:
+        """The model's input, (row, …), of what some bodies say that is equally long. Raises where one is wrong."""
 
     def outputs(self, model: ServedModel) -> tuple[str, ...]:
-        """What the answer needs of the run."""
+        """What the answers need of the run."""
 
-    def written(self, model: ServedModel, rows: Rows) -> Content:
-        """The answer."""
+    def written(self, model: ServedModel, row: Rows) -> bytes:
+        """An answer, in JSON."""
 
 
 class Received(Request):

@@ -30,16 +30,25 @@ class SequenceReader:
         self._steps = steps
         self._features = features
 
-    def one(self, content: bytes, limit: int) -> Input:
-        """The one series of {"sequence": …}, as a tensor of one row: (1, time, feature). `limit`: the time steps of a
-        call. Raises MalformedBody or InvalidInput, as `several` does.
+    def one(self, content: bytes, limit: int) -> Values:
+        """The one series of {"sequence": …}. `limit`: the time steps of a call. Raises MalformedBody or InvalidInput,
+        as `several` does.
         """
         most = self.most_steps(1, limit)
         self._check_is_sane(content, most)
         body: type[FlatSequenceBody | SequenceBody] = FlatSequenceBody if self._is_flat(content) else SequenceBody
-        row = self._row(validated(body, content).sequence, "sequence")
-        _check_steps(row.shape[1], most)
-        return row
+        values: Values = validated(body, content).sequence
+        self._check_count(values, "sequence")
+        _check_steps(len(values), most)
+        return values
+
+    def tensor(self, series: Sequence[Values]) -> Input:
+        """(series, time, feature), of series of one length, each the one of its call. Raises InvalidInput where the
+        only one has rows of a wrong length; ValueError where one of several has, or is flat and others are not.
+        """
+        if len(series) == 1:
+            return self._row(series[0], "sequence")
+        return self._rows(series)
 
     def several(self, content: bytes, inputs: int, limit: int) -> list[Input]:
         """The series of {"sequences": …}, at most so many `inputs`: (time, feature) each."""
@@ -49,7 +58,10 @@ class SequenceReader:
         sequences: Sequence[Values] = validated(body, content).sequences
         check_count(len(sequences), inputs, "sequences")
         _check_steps(sum(map(len, sequences)), most)
-        return [self._row(values, f"sequences[{index}]")[0] for index, values in enumerate(sequences)]
+        places = [f"sequences[{index}]" for index in range(len(sequences))]
+        for values, place in zip(sequences, places, strict=True):
+            self._check_count(values, place)
+        return [self._row(values, place)[0] for values, place in zip(sequences, places, strict=True)]
 
     def most_steps(self, inputs: int, limit: int) -> int:
         """The time steps that one call may have in all. One series of the model's own length is never too long."""
@@ -72,14 +84,18 @@ class SequenceReader:
             steps = f"{most_steps} time steps of {self._features} features"
             raise InvalidInput(f"the body has far more values than {steps}")
 
-    def _row(self, values: Values, place: str) -> Input:
-        """(1, time, feature)."""
+    def _check_count(self, values: Values, place: str) -> None:
         count = len(values)
         if not count or (self._steps is not None and count != self._steps):
             taken = "at least 1" if self._steps is None else self._steps
             raise InvalidInput(f"{place} has {count} time steps, model '{self._model}' takes {taken}")
+
+    def _rows(self, series: Sequence[Values]) -> Input:
+        return np.array(series, np.float32).reshape(len(series), len(series[0]), self._features)
+
+    def _row(self, values: Values, place: str) -> Input:
         try:
-            return np.array(values, np.float32).reshape(1, count, self._features)
+            return self._rows([values])
         except ValueError:  # rows of other lengths
             raise self._complaint(values, place) from None
 

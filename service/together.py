@@ -4,25 +4,13 @@ done, and between the bodies of two requests lies all the rest of their way.
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from service.admission import Admission
 from service.call import Outcome
 from service.exchange import Exchange
 
 Result = TypeVar("Result")
-
-
-class Body(Protocol):
-    """A short body that is to be read."""
-
-    exchange: Exchange
-
-    def decode(self) -> None:
-        """Read it, if somebody still waits for it. What is wrong with it is kept."""
-
-    def tell(self) -> None:
-        """Go on with what was read."""
 
 
 class Together:
@@ -32,7 +20,7 @@ class Together:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._bodies: list[Body] = []
+        self._bodies: list[_Body] = []
 
     async def decode(self, exchange: Exchange, function: Callable[[], Result]) -> Result:
         """What `function` gives, which reads the body. Raises what it raises; Overloaded where no place is left."""
@@ -43,19 +31,11 @@ class Together:
         result: Result = await body
         return result
 
-    def begin(self, body: Body) -> None:
-        """The body is read, now or with the others, and told. Raises Overloaded where no place is left."""
-        if self._is_alone():
-            body.decode()
-            body.tell()
-        else:
-            self._line_up(body)
-
     def _is_alone(self) -> bool:
         # Who began alone, the last time, has had nobody to wait for: likely it is so again.
         return self._admission.together <= 1
 
-    def _line_up(self, body: Body) -> None:
+    def _line_up(self, body: "_Body") -> None:
         self._admission.enter(1)
         if not self._bodies:
             body.exchange.loop.call_soon(self._decode_all)

@@ -1,0 +1,281 @@
+"""Requests that wait for nothing but a run go their way together: what those of one turn of the event loop have in
+common is done once, and the rest in a row. A way of its own for each would cost as much as its answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Sized
+from typing import Any, Protocol
+
+import structlog
+
+from service.batch_queue import Rows, Waiting
+from service.deadline import passed, tick_of
+from service.direct_call import Way, Whole
+from service.exchange import NOW
+from service.known_heads import Known
+from service.problems import ServingError
+from service.routing import Prompt
+from service.session import Tensor
+from service.timing import Timing
+from service.versions import ServedModel
+
+
+class KnownRequest(Whole, Protocol):
+    """A request that came whole, behind a head that came before."""
+
+    known: Known
+
+    def give_document(self, document: bytes) -> None:
+        """The answer, where it is as usual: this JSON."""
+
+
+class PromptCall:
+    """One of them. It is cancelled as a task is."""
+
+    is_ended = False
+    # In which it waits for a run.
+    group: "PromptGroup | None" = None
+
+    def __init__(self, calls: "PromptCalls", request: KnownRequest, prompt: Prompt, among: set[Any]) -> None:
+        """`among`: as a Call's."""
+        self.exchange = request.exchange
+        self.request = request
+        self.prompt = prompt
+        self._calls = calls
+        self._among = among
+        among.add(self)
+
+    def go_on(self) -> None:
+        """Begin."""
+        try:
+            self._calls.line_up(self)
+        except ServingError as error:
+            self.fail(error)
+
+    def answer(self, model: ServedModel, row: Rows) -> None:
+        """Give the answer: of this row."""
+        started = time.perf_counter()
+        try:
+            document = self.prompt.written(model, row)
+        except Exception as error:  # noqa: BLE001  # told to whoever is answered
+            self.fail(error)
+            return
+        self._end()
+        exchange, metrics = self.exchange, model.batcher.metrics
+        exchange.status = 200
+        metrics.decoded(exchange.decode)
+        metrics.encoded(time.perf_counter() - started)
+        self._calls.way.note(self.request.known.scope, exchange)
+        try:
+            self.request.give_document(document)
+        except Exception:  # noqa: BLE001  # the edge: who is answered together with this one must be answered too
+            _log_lost()
+
+    def fail(self, error: BaseException) -> None:
+        """Give the answer: why there is no better one."""
+        if not self.exchange.request_id:
+            self.request.known.begin(self.exchange)
+        self._end()
+        before, NOW.call = NOW.call, self
+        try:
+            self._calls.way.end(self.request, None, error)
+        except Exception:  # noqa: BLE001  # as above
+            _log_lost()
+        finally:
+            NOW.call = before
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Nobody waits for it any more."""
+        if self.is_ended:
+            return False
+        if self.group is not None:
+            self.group.drop(self)
+        self.fail(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
+
+    def uncancel(self) -> int:
+        """It has ended."""
+        return 0
+
+    def _end(self) -> None:
+        self.is_ended = True
+        self._among.discard(self)
+
+
+class PromptGroup(Waiting):
+    """Those that ask the same, as rows of one tensor: they wait for a run as one, until one deadline."""
+
+    # Whether its time is: deadline.py.
+    is_over = False
+
+    def __init__(self, way: Way, model: ServedModel, deadline: float, calls: list[PromptCall], rows: Tensor) -> None:
+        """`rows`: one for each of the calls, in their order."""
+        super().__init__(rows, calls[0].prompt.outputs(model), Timing())
+        self._way = way
+        self._model = model
+        self._deadline = deadline
+        self._calls = calls
+        self._left = len(calls)
+        for call in calls:
+            call.group = self
+        self._tick = way.admission.deadlines.begin(self, deadline, calls[0].exchange.loop)
+
+    @property
+    def requests(self) -> int:
+        """Each has one row."""
+        return self.size
+
+    def done(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return not self._left
+
+    def set_result(self, value: Rows) -> None:
+        """Answer each."""
+        timing = self.timing
+        began = self.since + timing.queue
+        for call, row in zip(self._ended(), value.each(), strict=True):
+            if not call.is_ended:
+                exchange = call.exchange
+                exchange.queue = began - exchange.started - exchange.decode
+                exchange.inference = timing.inference
+                call.answer(self._model, row)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Answer each: it failed."""
+        for call in self._ended():
+            if not call.is_ended:
+                call.fail(error)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Nobody waits for it any more: the time of all is over, or the service ends."""
+        if not self._left:
+            return False
+        self._model.batcher.withdraw(self)
+        error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self.set_exception(passed(self) or error)
+        return True
+
+    def uncancel(self) -> int:
+        """It has ended."""
+        return 0
+
+    def drop(self, call: PromptCall) -> None:
+        """It waits no longer. Its row is not run, unless it runs already."""
+        place = self._calls.index(call)
+        if self._model.batcher.withdraw_row(self, place):
+            del self._calls[place]
+        self._left -= 1
+        if not self._left:
+            self._ended()
+
+    def one_by_one(self) -> list[Waiting]:
+        """Each that still waits, in a group of its own."""
+        if len(self._calls) == 1:
+            return [self]
+        calls = enumerate(self._ended())
+        rows = [(call, self.rows[place : place + 1]) for place, call in calls if not call.is_ended]
+        return [PromptGroup(self._way, self._model, self._deadline, [call], row) for call, row in rows]
+
+    def _ended(self) -> list[PromptCall]:
+        """Its calls. They know it, and it knows them no longer: else only the garbage collection would find it."""
+        self._way.admission.deadlines.end(self, self._tick)
+        calls, self._calls, self._left = self._calls, [], 0
+        return calls
+
+
+class _Alike:
+    """Those that can become a group, and what was read of each."""
+
+    def __init__(self, model: ServedModel, deadline: float) -> None:
+        self.model = model
+        self.deadline = deadline
+        self.calls: list[PromptCall] = []
+        self.values: list[Sized] = []
+
+
+class PromptCalls:
+    """Those that begin. What began in one turn of the event loop is read in a row before the first goes on; until then
+    each takes one of the places.
+    """
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self._admission = way.admission
+        self._in_line: list[PromptCall] = []
+
+    def line_up(self, call: PromptCall) -> None:
+        """It begins, now or with others. Raises Overloaded where no place is left."""
+        admission = self._admission
+        admission.check(call.exchange.is_refused)
+        if admission.together <= 1:
+            # Who began alone, the last time, has had nobody to wait for: likely it is so again.
+            self._begin([call])
+            return
+        admission.enter(1)
+        if not self._in_line:
+            call.exchange.loop.call_soon(self._begin_all)
+        self._in_line.append(call)
+
+    def _begin_all(self) -> None:
+        calls, self._in_line = self._in_line, []
+        # The places are free for what they do next.
+        self._admission.leave(len(calls))
+        self._begin([call for call in calls if not call.is_ended])
+
+    def _begin(self, calls: list[PromptCall]) -> None:
+        groups: dict[tuple[Prompt, int, int], _Alike] = {}
+        models: dict[Prompt, ServedModel] = {}
+        wrong: list[tuple[PromptCall, Exception]] = []
+        for call in calls:
+            exchange, prompt, known = call.exchange, call.prompt, call.request.known
+            known.begin(exchange)
+            exchange.route = known.found.route.path
+            try:
+                model = models.get(prompt) or models.setdefault(prompt, prompt.model(exchange))
+                exchange.model = model.batcher.metrics
+                started = time.perf_counter()
+                values = prompt.values(model, call.request.content)
+                exchange.decode = time.perf_counter() - started
+            except Exception as error:  # noqa: BLE001  # told to whoever is answered
+                wrong.append((call, error))
+                continue
+            deadline = exchange.loop.time() + known.head.seconds - exchange.waited_seconds
+            kind = prompt, tick_of(deadline), len(values)
+            alike = groups.get(kind)
+            if alike is None:
+                alike = groups[kind] = _Alike(model, deadline)
+            alike.calls.append(call)
+            alike.values.append(values)
+        for alike in groups.values():
+            self._queue(alike.model, alike.deadline, alike.calls, alike.values)
+        for call, why in wrong:
+            call.fail(why)
+
+    def _queue(self, model: ServedModel, deadline: float, calls: list[PromptCall], values: list[Sized]) -> None:
+        """They wait for a run, in one group or in several where a run takes fewer rows."""
+        started = time.perf_counter()
+        try:
+            rows = calls[0].prompt.rows(model, values)
+        except Exception as error:  # noqa: BLE001  # as above
+            if len(calls) == 1:
+                calls[0].fail(error)
+                return
+            for call, own in zip(calls, values, strict=True):
+                self._queue(model, deadline, [call], [own])
+            return
+        each = (time.perf_counter() - started) / len(calls)
+        for call in calls:
+            call.exchange.decode += each
+        most = model.batcher.limits.most_rows(rows.shape[1:])
+        for first in range(0, len(calls), most):
+            part = slice(first, first + most)
+            group = PromptGroup(self.way, model, deadline, calls[part], rows[part])
+            try:
+                model.batcher.put(group)
+            except ServingError as error:
+                group.set_exception(error)
+
+
+def _log_lost() -> None:
+    structlog.get_logger("service.prompt_calls").exception("an answer was not given")
