@@ -53,6 +53,12 @@ class PromptCall:
         except ServingError as error:
             self.fail(error)
 
+    def begin(self) -> None:
+        """It begins to be answered."""
+        known = self.request.known
+        known.begin(self.exchange)
+        self.exchange.route = known.found.route.path
+
     def answer(self, model: ServedModel, row: Rows) -> None:
         """Give the answer: of this row."""
         started = time.perf_counter()
@@ -75,7 +81,7 @@ class PromptCall:
     def fail(self, error: BaseException) -> None:
         """Give the answer: why there is no better one."""
         if not self.exchange.request_id:
-            self.request.known.begin(self.exchange)
+            self.begin()
         self._end()
         before, NOW.call = NOW.call, self
         try:
@@ -228,11 +234,12 @@ class PromptCalls:
         models: dict[Prompt, ServedModel] = {}
         wrong: list[tuple[PromptCall, Exception]] = []
         for call in calls:
-            exchange, prompt, known = call.exchange, call.prompt, call.request.known
-            known.begin(exchange)
-            exchange.route = known.found.route.path
+            call.begin()
+            exchange, prompt = call.exchange, call.prompt
             try:
-                model = models.get(prompt) or models.setdefault(prompt, prompt.model(exchange))
+                model = models.get(prompt)
+                if model is None:
+                    model = models[prompt] = prompt.model(exchange)
                 exchange.model = model.batcher.metrics
                 started = time.perf_counter()
                 values = prompt.values(model, call.request.content)
@@ -240,9 +247,8 @@ class PromptCalls:
             except Exception as error:  # noqa: BLE001  # told to whoever is answered
                 wrong.append((call, error))
                 continue
-            deadline = exchange.loop.time() + known.head.seconds - exchange.waited_seconds
-            kind = prompt, tick_of(deadline), len(values)
-            alike = groups.get(kind)
+            deadline = exchange.loop.time() + call.request.known.head.seconds - exchange.waited_seconds
+            alike = groups.get(kind := (prompt, tick_of(deadline), len(values)))
             if alike is None:
                 alike = groups[kind] = _Alike(model, deadline)
             alike.calls.append(call)
