@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -85,8 +85,7 @@ class Outputs:
         """For each output that has such a value: which rows are without one."""
         found: dict[str, NDArray[np.bool_]] = {}
         for name, values in self.tensors.items():
-            # A sum of squares is finite where every number is, unless they are huge: quick, and looked at again else.
-            if not math.isfinite(np.vdot(values, values)):
+            if not self.is_finite(name):
                 is_finite = np.isfinite(values)
                 if not is_finite.all():
                     found[name] = np.array([row.all() for row in is_finite])
@@ -100,16 +99,24 @@ class Outputs:
 
     def of_predicted(self, output: str) -> Floats:
         """Of values for each label, (batch, label, …), those of each row's predicted one: (batch, …)."""
+        return self.of_labels(output).take(self.places_of_best, axis=0)
+
+    def of_labels(self, output: str) -> Floats:
+        """Of values for each label, (batch, label, …), all rows' labels, one row's after another's: (…)."""
         values = self.tensors[output]
-        rows, labels, *rest = values.shape
-        return values.reshape(rows * labels, *rest).take(self._places_of_best, axis=0)
+        return values.reshape(-1, *values.shape[2:])
 
     @cached_property
-    def _places_of_best(self) -> NDArray[np.intp]:
-        """Among all rows' labels, one row's after another's."""
-        rows, labels = self.scores.shape
-        places: NDArray[np.intp] = np.arange(0, rows * labels, labels) + np.array(self.best, np.intp)
-        return places
+    def places_of_best(self) -> list[int]:
+        """Of each row's predicted label, among all rows' labels."""
+        labels = self.scores.shape[1]
+        return [row * labels + best for row, best in enumerate(self.best)]
+
+    def is_finite(self, output: str) -> bool:
+        """Whether each number of it is; of huge ones it may be denied."""
+        # A sum of squares is quick, and finite where every number is, unless they are huge.
+        values = self.tensors[output]
+        return math.isfinite(np.vdot(values, values))
 
     def weights(self, detail: Detail) -> list[Floats]:
         """Of each attention output, (batch, …), averaged where the detail says so."""
@@ -170,14 +177,25 @@ def document(
 
 
 def _mean(values: Floats, axes: tuple[int, ...]) -> Floats:
-    """As NumPy's, which asks more than it adds; and a mean is finite where its sum is beyond float32."""
+    """A product with equal shares where the axes are the last: NumPy's own mean asks for longer than it adds up."""
     count = math.prod(values.shape[axis] for axis in axes)
+    kept = values.ndim - len(axes)
+    if sorted(axes) == list(range(kept, values.ndim)) and count:
+        mean: Floats = values.reshape(-1, count).dot(_shares(count)).reshape(values.shape[:kept])
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.add.reduce(values, axis=axes) / np.float32(count)
+    if math.isfinite(np.vdot(mean, mean)):
+        return mean
+    # The mean of huge numbers is a float32, where their sum is none.
     with np.errstate(over="ignore", invalid="ignore"):
-        mean: Floats = np.add.reduce(values, axis=axes) / np.float32(count)
-        if not math.isfinite(np.vdot(mean, mean)):
-            exact = (np.add.reduce(values, axis=axes, dtype=np.float64) / count).astype(np.float32)
-            mean = np.where(np.isfinite(mean), mean, exact)
-    return mean
+        exact: Floats = (np.add.reduce(values, axis=axes, dtype=np.float64) / count).astype(np.float32)
+    return np.where(np.isfinite(mean), mean, exact)
+
+
+@lru_cache
+def _shares(count: int) -> Floats:
+    return np.full(count, 1 / count, np.float32)
 
 
 def _averaged(entry: Attention, detail: Detail) -> tuple[str, ...]:

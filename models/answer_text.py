@@ -5,13 +5,15 @@ from typing import Any
 
 import orjson
 
-from models.answer import Contributed, Detail, Floats, Outputs, Prediction, Told, document
+from models.answer import Contributed, Detail, Floats, NotFiniteError, Outputs, Prediction, Told, document
 from models.contract import Contract
 
 # In the place of what differs from row to row. JSON itself never has it: in a string it is escaped.
 GAP = b"\x00"
 # Rows whose length is the caller's have a shape each; of so many forms the text around the numbers is kept.
 MOST_FRAMES = 64
+# Of so many, what belongs to each is written, and that of the predicted one chosen: taking it out first takes longer.
+FEW_LABELS = 4
 
 
 class AnswerText:
@@ -30,7 +32,6 @@ class AnswerText:
 
     def of(self, outputs: Outputs, row: int) -> bytes:
         """One row's answer. Raises NotFiniteError."""
-        outputs.check(row)
         texts = outputs.texts.get(self)
         if texts is None:
             texts = outputs.texts[self] = self._of_rows(outputs)
@@ -40,24 +41,34 @@ class AnswerText:
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _of_rows(self, outputs: Outputs) -> list[bytes]:
-        """Of all rows. Of none where something in them has no numbers: they are written alone."""
+        """Of all rows. Of none where something in them has no numbers, or some that cannot be told: each is written
+        alone.
+        """
         weights, part = outputs.weights(self._detail), self._part
-        columns = list(weights)
-        if part is not None:
-            columns += [outputs.of_predicted(part.bias), outputs.of_predicted(part.output)]
-        if 0 in [values.size for values in columns]:
+        told = [outputs.scores, *weights, *([outputs.tensors[part.bias], outputs.tensors[part.output]] if part else [])]
+        if 0 in [values.size for values in told]:
             return []
-        numbers, count = _cut(outputs.scores.reshape(-1)), len(self._labels)
-        labels = [self._labels[best] for best in outputs.best]
-        scores = [numbers[row * count + best] for row, best in enumerate(outputs.best)]
-        texts = [_cut(values) for values in columns]
-        if part is not None:
-            texts.insert(len(weights), labels)
+        labels, best = [self._labels[best] for best in outputs.best], outputs.places_of_best
+        try:
+            numbers, texts = _cut(outputs.scores.reshape(-1)), [_cut(values) for values in weights]
+            if part is not None:
+                texts += [labels, self._of_predicted(outputs, part.bias), self._of_predicted(outputs, part.output)]
+        except NotFiniteError:  # of some row: each is told its own
+            return []
+        scores, count = [numbers[place] for place in best], len(self._labels)
         frame, written = list(self._frame(outputs, weights)), []
         for own in zip(labels, scores, *[numbers[label::count] for label in range(count)], *texts, strict=True):
             frame[1::2] = own
             written.append(b"".join(frame))
         return written
+
+    def _of_predicted(self, outputs: Outputs, output: str) -> list[bytes]:
+        if len(self._labels) <= FEW_LABELS:
+            texts = _cut(outputs.of_labels(output))
+            return [texts[place] for place in outputs.places_of_best]
+        if not outputs.is_finite(output):
+            raise NotFiniteError(output)
+        return _cut(outputs.of_predicted(output))
 
     def _frame(self, outputs: Outputs, weights: list[Floats]) -> list[bytes]:
         """What stands around the numbers: at even places; at odd ones nothing yet."""
@@ -88,7 +99,9 @@ def _gap(axes: int) -> orjson.Fragment:
 
 
 def _cut(values: Floats) -> list[bytes]:
-    """What is between the brackets of each row's JSON: (row, …), with numbers in it."""
+    """What is between the brackets of each row's JSON: (row, …), with numbers in it. Raises NotFiniteError."""
     text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:
+        raise NotFiniteError("NaN or infinity is among them")
     axes = values.ndim - 1
     return text[1 + axes : -1 - axes].split(b"]" * axes + b"," + b"[" * axes)
