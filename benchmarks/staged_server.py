@@ -35,7 +35,6 @@ from service.routing import Document, Doors, LeanRoute, Received  # noqa: E402
 from service.server import server_config  # noqa: E402
 from service.session import Session  # noqa: E402
 from service.settings import Settings  # noqa: E402
-from service.together import Together  # noqa: E402
 from service.validation import SequenceBody, validated  # noqa: E402
 
 PATH = "/predict/timeseries"
@@ -76,7 +75,7 @@ class _Part:
         admission, access_log = Admission(512), AccessLog(Unmetered())
         doors = Doors(admission, BodyReader(2**24))
         front = Front(constant, [LeanRoute(PATH, endpoint, doors=doors, methods=["POST"], response_model=None)])
-        self.state = {ADMISSION: admission, DIRECT: Direct(front, Together(admission), admission, access_log)}
+        self.state = {ADMISSION: admission, DIRECT: Direct(front, admission, access_log)}
         self._app = RequestLog(front, access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
