@@ -114,9 +114,7 @@ class Outputs:
 
     def is_finite(self, output: str) -> bool:
         """Whether each number of it is; of huge ones it may be denied."""
-        # A sum of squares is quick, and finite where every number is, unless they are huge.
-        values = self.tensors[output]
-        return math.isfinite(np.vdot(values, values))
+        return _is_finite(self.tensors[output])
 
     def weights(self, detail: Detail) -> list[Floats]:
         """Of each attention output, (batch, …), averaged where the detail says so."""
@@ -177,25 +175,28 @@ def document(
 
 
 def _mean(values: Floats, axes: tuple[int, ...]) -> Floats:
-    """A product with equal shares where the axes are the last: NumPy's own mean asks for longer than it adds up."""
-    count = math.prod(values.shape[axis] for axis in axes)
-    kept = values.ndim - len(axes)
-    if sorted(axes) == list(range(kept, values.ndim)) and count:
-        mean: Floats = values.reshape(-1, count).dot(_shares(count)).reshape(values.shape[:kept])
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.add.reduce(values, axis=axes) / np.float32(count)
-    if math.isfinite(np.vdot(mean, mean)):
+    count, kept = math.prod(values.shape[axis] for axis in axes), values.ndim - len(axes)
+    # NumPy's own asks for longer than it adds up; a product with ones does not.
+    if count and sorted(axes) == list(range(kept, values.ndim)) and _is_finite(values):
+        mean: Floats = values.reshape(-1, count).dot(_ones(count)).reshape(values.shape[:kept]) / np.float32(count)
         return mean
-    # The mean of huge numbers is a float32, where their sum is none.
     with np.errstate(over="ignore", invalid="ignore"):
-        exact: Floats = (np.add.reduce(values, axis=axes, dtype=np.float64) / count).astype(np.float32)
-    return np.where(np.isfinite(mean), mean, exact)
+        mean = np.add.reduce(values, axis=axes) / np.float32(count)
+        if not _is_finite(mean):
+            # The mean of huge numbers is a float32, where their sum is none.
+            exact = (np.add.reduce(values, axis=axes, dtype=np.float64) / count).astype(np.float32)
+            mean = np.where(np.isfinite(mean), mean, exact)
+    return mean
+
+
+def _is_finite(values: Floats) -> bool:
+    """Whether each number is; of huge ones, whose squares are not, it is denied: this is quick, not exact."""
+    return math.isfinite(np.vdot(values, values))
 
 
 @lru_cache
-def _shares(count: int) -> Floats:
-    return np.full(count, 1 / count, np.float32)
+def _ones(count: int) -> Floats:
+    return np.ones(count, np.float32)
 
 
 def _averaged(entry: Attention, detail: Detail) -> tuple[str, ...]:

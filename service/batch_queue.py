@@ -19,7 +19,7 @@ Key = tuple[tuple[int, ...], tuple[str, ...]]
 
 
 class Rows(NamedTuple):
-    """The rows of one request in the outputs of the run that they were part of: so many, from this place on."""
+    """The rows of one who waited in the outputs of the run that they were part of: so many, from this place on."""
 
     outputs: Outputs
     place: int
@@ -49,6 +49,10 @@ class Waiting(Outcome[Rows]):
     def requests(self) -> int:
         """How many requests' rows they are."""
         return 1
+
+    def parted(self, rows: int) -> "list[Waiting]":
+        """So many of its rows, and the rest, where they are of several requests; else all."""
+        return [self]
 
     def one_by_one(self) -> "list[Waiting]":
         """The same, each request's alone."""
@@ -133,8 +137,12 @@ class BatchQueue:
             most = min(most, -(-sum([one.size for one in kind]) // max(1, self._limits.parallel_runs - running)))
         batch: list[Waiting] = []
         count = left = 0
-        while kind and (not batch or count + kind[0].size <= most):
-            one = kind.popleft()
+        while kind:
+            one, *rest = kind[0].parted(most - count)
+            if batch and count + one.size > most:
+                break
+            kind.popleft()
+            kind.extendleft(rest)
             left += one.size
             if not one.done():
                 batch.append(one)

@@ -49,10 +49,10 @@ class Decoder:
     def sequence(self, received: Received, model: ServedModel) -> Awaitable[Input]:
         """The one series of {"sequence": …}, as a tensor of one row: (1, time, feature)."""
         _check_is_json(received)
-        return self._parse(received, lambda: model.sequences.tensor([self.short_sequence(received.content, model)]))
+        return self._parse(received, lambda: model.sequences.tensor([self.values(received.content, model)]))
 
-    def short_sequence(self, content: bytes, model: ServedModel) -> Values:
-        """The values of the same, of a body that is short: nothing is awaited."""
+    def values(self, content: bytes, model: ServedModel) -> Values:
+        """The one series of {"sequence": …}, as lists: nothing is awaited."""
         return model.sequences.one(content, self._limits.time_steps)
 
     def sequences(self, received: Received, model: ServedModel) -> Awaitable[list[Input]]:

@@ -22,9 +22,7 @@ from service.routing import Content, Document, Write
 
 
 class Whole(Protocol):
-    """A request that came whole. `known`: what it asks, where its head came before; `raw`: its bytes, where they are
-    in one piece that may come again.
-    """
+    """A request that came whole. `raw`: its bytes, where they are in one piece that may come again."""
 
     scope: Scope
     exchange: Exchange
@@ -34,14 +32,14 @@ class Whole(Protocol):
 
     @property
     def known(self) -> Known | None:
-        """As it says above."""
+        """What it asks, if its head came before."""
 
     def give(self, answer: Answer | None) -> None:
         """The answer; None: nobody waits for it any more."""
 
 
 class Way:
-    """The way of an answer: the log that it is told in, the connection that it goes to."""
+    """The way of an answer: whose places and deadlines bound it, the log that it is told in, its connection."""
 
     def __init__(self, admission: Admission, access_log: AccessLog) -> None:
         self.admission = admission

@@ -162,10 +162,12 @@ class HttpProtocol(ClosingProtocol):
             call.go_on()
 
     def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
-        self._running, direct = cycle, self._direct
+        direct = self._direct
         if direct is not None and isinstance(cycle, KnownCycle):
             self._start_known(direct, cycle)
-        elif direct is None or not self._is_whole(cycle, direct):
+            return
+        self._running = cycle
+        if direct is None or not self._is_whole(cycle, direct):
             self._task = task = self.loop.create_task(cycle.run_asgi(app))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)

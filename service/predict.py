@@ -143,7 +143,7 @@ class PromptSeries:
 
     def values(self, model: ServedModel, content: bytes) -> Values:
         """(time, feature), as lists."""
-        return self.predictions.decoder.short_sequence(content, model)
+        return self.predictions.decoder.values(content, model)
 
     def rows(self, model: ServedModel, values: Sequence[Values]) -> Tensor:
         """(row, time, feature)."""

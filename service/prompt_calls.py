@@ -5,6 +5,7 @@ common is done once, and the rest in a row. A way of its own for each would cost
 import asyncio
 import time
 from collections.abc import Sized
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -50,7 +51,7 @@ class PromptCall:
         """Begin."""
         try:
             self._calls.line_up(self)
-        except ServingError as error:
+        except Exception as error:  # noqa: BLE001  # told to whoever is answered
             self.fail(error)
 
     def begin(self) -> None:
@@ -64,7 +65,7 @@ class PromptCall:
         started = time.perf_counter()
         try:
             document = self.prompt.written(model, row)
-        except Exception as error:  # noqa: BLE001  # told to whoever is answered
+        except Exception as error:  # noqa: BLE001  # as above
             self.fail(error)
             return
         self._end()
@@ -76,7 +77,7 @@ class PromptCall:
         try:
             self.request.give_document(document)
         except Exception:  # noqa: BLE001  # the edge: who is answered together with this one must be answered too
-            _log_lost()
+            self._log_lost()
 
     def fail(self, error: BaseException) -> None:
         """Give the answer: why there is no better one."""
@@ -87,17 +88,22 @@ class PromptCall:
         try:
             self._calls.way.end(self.request, None, error)
         except Exception:  # noqa: BLE001  # as above
-            _log_lost()
+            self._log_lost()
         finally:
             NOW.call = before
 
     def cancel(self, msg: Any = None) -> bool:
-        """Nobody waits for it any more."""
+        """Nobody waits for it any more. It ends in the next turn of the loop: until then it is among those that run."""
         if self.is_ended:
             return False
+        self.is_ended = True
         if self.group is not None:
             self.group.drop(self)
-        self.fail(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        elif not self.exchange.request_id:
+            # It has not begun. What it is counted for is known all the same.
+            with suppress(ServingError):
+                self.prompt.model(self.exchange)
+        self.exchange.loop.call_soon(self.fail, asyncio.CancelledError(*([] if msg is None else [msg])))
         return True
 
     def uncancel(self) -> int:
@@ -107,6 +113,10 @@ class PromptCall:
     def _end(self) -> None:
         self.is_ended = True
         self._among.discard(self)
+
+    def _log_lost(self) -> None:
+        logger, request_id = structlog.get_logger("service.prompt_calls"), self.exchange.request_id.decode()
+        logger.exception("an answer was not given", request_id=request_id)
 
 
 class PromptGroup(Waiting):
@@ -168,12 +178,23 @@ class PromptGroup(Waiting):
 
     def drop(self, call: PromptCall) -> None:
         """It waits no longer. Its row is not run, unless it runs already."""
-        place = self._calls.index(call)
+        place, call.group = self._calls.index(call), None
         if self._model.batcher.withdraw_row(self, place):
             del self._calls[place]
         self._left -= 1
         if not self._left:
             self._ended()
+
+    def parted(self, rows: int) -> list[Waiting]:
+        """So many of them, and the rest; all, where there are no more, or none are wanted."""
+        if not 0 < rows < self.size:
+            return [self]
+        first = PromptGroup(self._way, self._model, self._deadline, self._calls[:rows], self.rows[:rows])
+        first.since = self.since
+        self._calls, self.rows = self._calls[rows:], self.rows[rows:]
+        self.size -= rows
+        self._left -= rows
+        return [first, self]
 
     def one_by_one(self) -> list[Waiting]:
         """Each that still waits, in a group of its own."""
@@ -184,9 +205,11 @@ class PromptGroup(Waiting):
         return [PromptGroup(self._way, self._model, self._deadline, [call], row) for call, row in rows]
 
     def _ended(self) -> list[PromptCall]:
-        """Its calls. They know it, and it knows them no longer: else only the garbage collection would find it."""
+        """Its calls. They and it know each other no longer: else only the garbage collection would find them."""
         self._way.admission.deadlines.end(self, self._tick)
         calls, self._calls, self._left = self._calls, [], 0
+        for call in calls:
+            call.group = None
         return calls
 
 
@@ -232,7 +255,6 @@ class PromptCalls:
     def _begin(self, calls: list[PromptCall]) -> None:
         groups: dict[tuple[Prompt, int, int], _Alike] = {}
         models: dict[Prompt, ServedModel] = {}
-        wrong: list[tuple[PromptCall, Exception]] = []
         for call in calls:
             call.begin()
             exchange, prompt = call.exchange, call.prompt
@@ -244,8 +266,8 @@ class PromptCalls:
                 started = time.perf_counter()
                 values = prompt.values(model, call.request.content)
                 exchange.decode = time.perf_counter() - started
-            except Exception as error:  # noqa: BLE001  # told to whoever is answered
-                wrong.append((call, error))
+            except Exception as error:  # noqa: BLE001  # as above
+                call.fail(error)
                 continue
             deadline = exchange.loop.time() + call.request.known.head.seconds - exchange.waited_seconds
             alike = groups.get(kind := (prompt, tick_of(deadline), len(values)))
@@ -255,11 +277,9 @@ class PromptCalls:
             alike.values.append(values)
         for alike in groups.values():
             self._queue(alike.model, alike.deadline, alike.calls, alike.values)
-        for call, why in wrong:
-            call.fail(why)
 
     def _queue(self, model: ServedModel, deadline: float, calls: list[PromptCall], values: list[Sized]) -> None:
-        """They wait for a run, in one group or in several where a run takes fewer rows."""
+        """They wait for a run, in one group."""
         started = time.perf_counter()
         try:
             rows = calls[0].prompt.rows(model, values)
@@ -273,15 +293,8 @@ class PromptCalls:
         each = (time.perf_counter() - started) / len(calls)
         for call in calls:
             call.exchange.decode += each
-        most = model.batcher.limits.most_rows(rows.shape[1:])
-        for first in range(0, len(calls), most):
-            part = slice(first, first + most)
-            group = PromptGroup(self.way, model, deadline, calls[part], rows[part])
-            try:
-                model.batcher.put(group)
-            except ServingError as error:
-                group.set_exception(error)
-
-
-def _log_lost() -> None:
-    structlog.get_logger("service.prompt_calls").exception("an answer was not given")
+        group = PromptGroup(self.way, model, deadline, calls, rows)
+        try:
+            model.batcher.put(group)
+        except Exception as error:  # noqa: BLE001  # as above
+            group.set_exception(error)

@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 
 
 class Together:
-    """Short bodies are read here: those of one turn of the event loop one after another, before the first goes on.
-    Until then each takes one of the places.
+    """Short bodies that coroutines wait for are read here: those of one turn of the event loop one after another, until
+    which each takes one of the places. Where there is no coroutine, prompt_calls.py does the same.
     """
 
     def __init__(self, admission: Admission) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.answer import NotFiniteError, Outputs, outputs_needed
 from models.contract import METADATA_KEY, Contract, read_contract
@@ -46,6 +48,21 @@ def test_summary_averages_what_the_contract_says() -> None:
     np.testing.assert_allclose(entry["weights"], tensors["attention"].mean(axis=1), rtol=1e-6)
     assert told["contributions"]["label"] == "1"
     np.testing.assert_array_equal(told["contributions"]["values"], tensors["contributions"][1])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(1, 20), st.floats(0, 1, width=32))
+def test_a_mean_is_where_its_numbers_are(units: int, rows: int, value: float) -> None:
+    """Of equal numbers, itself but for a rounding; of ones, one: never beyond the range that is told beside it."""
+    random = np.random.default_rng(units * rows)
+    for weights in (np.full((rows, 3, units), value), np.ones((rows, 3, units)), random.random((rows, 3, units))):
+        tensors = {"probabilities": np.full((rows, 2), 0.5, np.float32), "attention": weights.astype(np.float32)}
+
+        (mean,) = Outputs(CONTRACT, tensors).weights("summary")
+
+        assert (mean <= 1).all()
+        assert (mean >= 0).all()
+        np.testing.assert_allclose(mean, weights.mean(axis=2), rtol=1e-5)
 
 
 def test_full_keeps_every_axis() -> None:

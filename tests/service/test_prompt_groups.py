@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from service import app
 from service.http_protocol import DIRECT
 from service.metrics import Metrics
 from service.pace import Pace
@@ -30,6 +31,8 @@ from tests.service.tiny_models import expected_timeseries, publish, timeseries_m
 Result = TypeVar("Result")
 # Any run stays on the event loop, in batches of up to eight.
 ON_LOOP = Pace({1: 1e-5, 8: 1e-5}, row_values=20, long_values=20, long_seconds=1e-5)
+# Runs beside each other pay, each in a thread.
+IN_THREADS = Pace({1: 1e-3, 8: 6.4e-3, 32: 17.6e-3}, row_values=20, long_values=20, long_seconds=1e-3)
 POISON = 666.0
 
 
@@ -57,8 +60,11 @@ class Service:
         return self.client.portal.call(talking)
 
     def connections(self, count: int) -> list[Connection]:
-        """New ones."""
-        return [Connection(self.client.app, self.client.state) for _ in range(count)]
+        """New ones, of one server."""
+        connections = [Connection(self.client.app, self.client.state) for _ in range(count)]
+        for connection in connections[1:]:
+            connection.protocol.tasks = connections[0].protocol.tasks
+        return connections
 
     async def known(self, *requests: bytes) -> list[Connection]:
         """Connections for these, whose heads came before, by others."""
@@ -124,7 +130,7 @@ def serving(folder: Path, pace: Pace = ON_LOOP, **settings: Any) -> Iterator[Ser
         return WatchedSession(model, pace)
 
     with running(Settings(model_repository=folder, **settings), load_graph=load_graph) as client:
-        yield Service(client, runs, bool(settings))
+        yield Service(client, runs, "max_queue_delay_ms" in settings)
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +195,56 @@ def test_more_than_a_run_takes(service: Service) -> None:
     answers = service.talk(lambda: service.answers(*map(request, sequences)))
 
     assert [len(run) for run in service.runs.numbers] == [8, 8, 3]
+    for answer, sequence in zip(answers, sequences, strict=True):
+        check(answer, sequence)
+
+
+@pytest.fixture(scope="module")
+def slow(folder: Path) -> Iterator[Service]:
+    """One whose runs are in a thread."""
+    yield from serving(folder, SLOW)
+
+
+@pytest.fixture(scope="module")
+def parallel(folder: Path) -> Iterator[Service]:
+    """One with two runs beside each other, each in a thread."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "usable_cores", lambda: 2)
+        yield from serving(folder, IN_THREADS, workers=1)
+
+
+def test_runs_beside_each_other_share_a_group(parallel: Service) -> None:
+    """No core stands idle while another runs all of it."""
+    sequences = [series_of(number + 0.5) for number in range(8)]
+
+    answers = parallel.talk(lambda: parallel.answers(*map(request, sequences)))
+
+    assert [len(run) for run in parallel.runs.numbers] == [4, 4]
+    for answer, sequence in zip(answers, sequences, strict=True):
+        check(answer, sequence)
+
+
+def test_groups_fill_runs(slow: Service) -> None:
+    """Of groups that wait for a run as many go as it takes, a part of one too; each has its own answer."""
+    sequences = [series_of(number + 0.5) for number in range(61)]
+    first, *waves = [sequences[:1], *(sequences[begin : begin + 20] for begin in (1, 21, 41))]
+
+    async def talk() -> list[bytes]:
+        known = iter(await slow.known(*map(request, sequences)))
+        slow.runs.may_end.clear()
+        connections = []
+        for wave in (first, *waves):
+            slow.client.state[DIRECT].admission.together = 2
+            for sequence in wave:
+                connections.append(next(known))
+                connections[-1].send(request(sequence))
+            await turns()
+        slow.runs.may_end.set()
+        return [(await one.answers())[0] for one in connections]
+
+    answers = slow.talk(talk)
+
+    assert [len(run) for run in slow.runs.numbers] == [1, 32, 28]
     for answer, sequence in zip(answers, sequences, strict=True):
         check(answer, sequence)
 
@@ -276,7 +332,7 @@ def test_who_left_is_not_run(service: Service, leaving: set[int], after: int) ->
         assert admission.waiting == 0
         assert not admission.deadlines._due
         assert all(one.protocol.tasks == set() for one in connections)
-        told = service.counted("heed_requests_total", outcome="gone", route="/predict/timeseries")
+        told = service.counted("heed_requests_total", outcome="gone", route="/predict/timeseries", model="timeseries")
         assert told - before == len(gone)
         return answers, gone
 
@@ -337,9 +393,12 @@ def test_each_is_counted(service: Service) -> None:
     assert service.talk(talk) == [5, 5, 5, 1, 1]
 
 
-def test_nothing_is_left_for_the_garbage_collection(service: Service) -> None:
+@pytest.mark.parametrize("queries", [[""] * 5, ["?model=unknown"] * 5, ["", "?label=unknown", "", "?version=7", ""]])
+@pytest.mark.parametrize("bad", [(), (1,), (0, 1, 2, 3, 4)])
+def test_nothing_is_left_for_the_garbage_collection(service: Service, queries: list[str], bad: tuple[int, ...]) -> None:
     """It would stop all answers for tens of milliseconds, once there is enough of it."""
-    requests = [request(series_of(number + 0.5)) for number in range(5)]
+    bodies = [series_of(number + 0.5, 3 if number in bad else 10) for number in range(5)]
+    requests = [request(body, query) for body, query in zip(bodies, queries, strict=True)]
 
     async def talk() -> int:
         connections = await service.known(*requests)
@@ -391,12 +450,6 @@ def test_each_has_its_own_deadline(patient: Service) -> None:
         check(answer, series_of(number))
 
 
-@pytest.fixture(scope="module")
-def slow(folder: Path) -> Iterator[Service]:
-    """One whose runs are in a thread."""
-    yield from serving(folder, SLOW)
-
-
 OUTCOMES = ("ok", "gone", "deadline")
 
 
@@ -444,9 +497,9 @@ def test_whoever_stops_the_server_ends_all(slow: Service) -> None:
         for connection, one in zip(connections, asked, strict=True):
             connection.send(one)
         await turns()
-        for connection in connections:
-            for task in set(connection.protocol.tasks):
-                task.cancel(msg="the time for stopping is over")
+        # As uvicorn does.
+        for task in connections[0].protocol.tasks:
+            task.cancel(msg="the time for stopping is over")
         answers = [(await one.answers())[0] for one in connections]
         slow.runs.may_end.set()
         return answers
@@ -454,4 +507,5 @@ def test_whoever_stops_the_server_ends_all(slow: Service) -> None:
     answers = slow.talk(talk)
 
     assert [read(one)[0] for one in answers] == [503] * 3
+    assert slow.client.state[DIRECT].admission.waiting == 0
     assert all(b"retry-after" in one for one in answers)
