@@ -140,16 +140,21 @@ def test_series_of_ever_other_lengths_are_told_in_their_own_shape(detail: Detail
 
 
 @SMALL_AND_LARGE
+@pytest.mark.parametrize("labels", [2, 12])
 @pytest.mark.parametrize("name", ["probabilities", "attention", "contributions", "bias"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_row_that_json_cannot_say_is_refused_alone(rows: int, name: str, value: float) -> None:
-    """Whoever asks first, that row has its error each time and the rows beside it the answers that are theirs."""
-    tensors = _series(rows)
-    expected = _alone(CONTRACT, tensors, "summary", OPENING)
+def test_a_row_that_json_cannot_say_is_refused_alone(rows: int, labels: int, name: str, value: float) -> None:
+    """Whoever asks first, that row has its error each time and the rows beside it the answers that are theirs; also
+    where the number is of a label that is not predicted.
+    """
+    contract = CONTRACT.model_copy(update={"labels": tuple(map(str, range(labels)))})
+    tensors = _tensors(contract, rows, {"time": 7, "unit": 3})
+    tensors["probabilities"][:, 0] = LARGEST
+    expected = _alone(contract, tensors, "summary", OPENING)
     spoilt = {name: values.copy() for name, values in tensors.items()}
     bad = rows // 2
     spoilt[name][bad].flat[-1] = value
-    outputs, writer = Outputs(CONTRACT, spoilt), AnswerText(CONTRACT, "summary", OPENING)
+    outputs, writer = Outputs(contract, spoilt), AnswerText(contract, "summary", OPENING)
 
     for row in (bad, *range(rows), bad):
         if row == bad:
