@@ -36,7 +36,7 @@ class Rows(NamedTuple):
 
 
 class Waiting(Outcome[Rows]):
-    """Rows of one request, or of several, which stay together, and who waits for them."""
+    """Rows of one request, which stay together, or of several, and who waits for them."""
 
     def __init__(self, rows: Tensor, outputs: tuple[str, ...], timing: Timing) -> None:
         self.key: Key = (rows.shape[1:], outputs)

@@ -71,7 +71,7 @@ class Call(ABC):
         if self._task is not None:
             return self._task.cancel(msg)
         self._asked += 1
-        self._thrown = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self._thrown = cancelled(msg)
         if self._awaited is not None:
             self._awaited.leave()
         self.exchange.loop.call_soon(self._throw)
@@ -145,7 +145,7 @@ class Outcome(Generic[Known]):
         """Nobody waits for it any more; whoever still does is told that it was cancelled. Whether it was not known."""
         if self._is_known:
             return False
-        self.set_exception(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        self.set_exception(cancelled(msg))
         return True
 
     def __await__(self) -> Generator[Any, None, Known]:
@@ -182,6 +182,11 @@ class Outcome(Generic[Known]):
             future.cancel()
         else:
             future.set_exception(self._error)
+
+
+def cancelled(msg: Any) -> asyncio.CancelledError:
+    """What somebody is told who was asked to end, with these words if there are any."""
+    return asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
 
 
 @types.coroutine

@@ -79,8 +79,7 @@ class DirectCall(Call):
         self._whole = whole
         self._tick: int | None = None
         if seconds is not None:
-            deadline = self.exchange.loop.time() + seconds - self.exchange.waited_seconds
-            self._tick = way.admission.deadlines.begin(self, deadline, self.exchange.loop)
+            self._tick = way.admission.deadlines.begin(self, self.exchange.until(seconds), self.exchange.loop)
 
     def ended(self, result: Any, error: BaseException | None) -> None:
         """Give the answer."""

@@ -53,6 +53,10 @@ class Exchange(Timing):
         self.request_id = request_id
         self.traceparent = traceparent
 
+    def until(self, seconds: float) -> float:
+        """When it has had so many seconds since it came, in the loop's time; once it has begun to be answered."""
+        return self.loop.time() + seconds - self.waited_seconds
+
     @property
     def outcome(self) -> str:
         """The problem's word; "gone", where the client left before its answer; "ok"."""

@@ -2,7 +2,6 @@
 common is done once, and the rest in a row. A way of its own for each would cost as much as its answer.
 """
 
-import asyncio
 import time
 from collections.abc import Sized
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from service.batch_queue import Rows, Waiting
+from service.call import cancelled
 from service.deadline import passed, tick_of
 from service.direct_call import Way, Whole
 from service.exchange import NOW
@@ -103,7 +103,7 @@ class PromptCall:
             # It has not begun. What it is counted for is known all the same.
             with suppress(ServingError):
                 self.prompt.model(self.exchange)
-        self.exchange.loop.call_soon(self.fail, asyncio.CancelledError(*([] if msg is None else [msg])))
+        self.exchange.loop.call_soon(self.fail, cancelled(msg))
         return True
 
     def uncancel(self) -> int:
@@ -168,8 +168,7 @@ class PromptGroup(Waiting):
         if not self._left:
             return False
         self._model.batcher.withdraw(self)
-        error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self.set_exception(passed(self) or error)
+        self.set_exception(passed(self) or cancelled(msg))
         return True
 
     def uncancel(self) -> int:
@@ -269,7 +268,7 @@ class PromptCalls:
             except Exception as error:  # noqa: BLE001  # as above
                 call.fail(error)
                 continue
-            deadline = exchange.loop.time() + call.request.known.head.seconds - exchange.waited_seconds
+            deadline = exchange.until(call.request.known.head.seconds)
             alike = groups.get(kind := (prompt, tick_of(deadline), len(values)))
             if alike is None:
                 alike = groups[kind] = _Alike(model, deadline)

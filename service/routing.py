@@ -230,7 +230,7 @@ class LeanRoute(APIRoute):
         self, doors: Doors, head: Head, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         doors.admission.check(exchange.is_refused)
-        deadline = exchange.loop.time() + head.seconds - exchange.waited_seconds
+        deadline = exchange.until(head.seconds)
         try:
             body = await doors.reader.read(scope, receive, deadline)
         except ClientDisconnect:

@@ -58,10 +58,12 @@ class SequenceReader:
         sequences: Sequence[Values] = validated(body, content).sequences
         check_count(len(sequences), inputs, "sequences")
         _check_steps(sum(map(len, sequences)), most)
-        places = [f"sequences[{index}]" for index in range(len(sequences))]
-        for values, place in zip(sequences, places, strict=True):
+        rows = []
+        for index, values in enumerate(sequences):
+            place = f"sequences[{index}]"
             self._check_count(values, place)
-        return [self._row(values, place)[0] for values, place in zip(sequences, places, strict=True)]
+            rows.append(self._row(values, place)[0])
+        return rows
 
     def most_steps(self, inputs: int, limit: int) -> int:
         """The time steps that one call may have in all. One series of the model's own length is never too long."""

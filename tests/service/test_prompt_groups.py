@@ -82,10 +82,14 @@ class Service:
     async def send(self, *requests: bytes) -> list[Connection]:
         """All of them in one turn of the event loop, as requests that do not come alone."""
         connections = await self.known(*requests)
+        self.send_on(connections, requests)
+        return connections
+
+    def send_on(self, connections: Sequence[Connection], requests: Sequence[bytes]) -> None:
+        """The same on these, which have sent theirs before."""
         self.client.state[DIRECT].admission.together = len(requests)
         for connection, request in zip(connections, requests, strict=True):
             connection.send(request)
-        return connections
 
     async def answers(self, *requests: bytes) -> list[bytes]:
         """To each of them."""
@@ -382,9 +386,7 @@ def test_each_is_counted(service: Service) -> None:
         requests = [request(series_of(number + 0.5)) for number in range(5)]
         connections = await service.known(*requests)
         before = counts()
-        service.client.state[DIRECT].admission.together = 5
-        for connection, one in zip(connections, requests, strict=True):
-            connection.send(one)
+        service.send_on(connections, requests)
         for connection in connections:
             await connection.answers()
         await turns()
@@ -405,9 +407,7 @@ def test_nothing_is_left_for_the_garbage_collection(service: Service, queries: l
         found = []
         for _ in range(3):
             gc.collect()
-            service.client.state[DIRECT].admission.together = 5
-            for connection, one in zip(connections, requests, strict=True):
-                connection.send(one)
+            service.send_on(connections, requests)
             for connection in connections:
                 await connection.answers()
             await turns()
@@ -463,9 +463,7 @@ def test_who_leaves_a_run_changes_nothing_for_others(slow: Service) -> None:
     async def talk() -> tuple[bytes, list[bytes]]:
         connections = await slow.known(*asked)
         slow.runs.may_end.clear()
-        slow.client.state[DIRECT].admission.together = len(asked)
-        for connection, one in zip(connections, asked, strict=True):
-            connection.send(one)
+        slow.send_on(connections, asked)
         (late,) = await connections[2].answers()
         connections[0].protocol.connection_lost(None)
         slow.runs.may_end.set()
@@ -493,9 +491,7 @@ def test_whoever_stops_the_server_ends_all(slow: Service) -> None:
     async def talk() -> list[bytes]:
         connections = await slow.known(*asked)
         slow.runs.may_end.clear()
-        slow.client.state[DIRECT].admission.together = len(asked)
-        for connection, one in zip(connections, asked, strict=True):
-            connection.send(one)
+        slow.send_on(connections, asked)
         await turns()
         # As uvicorn does.
         for task in connections[0].protocol.tasks:
