@@ -20,10 +20,19 @@ class AccessLog:
         self._logger = structlog.get_logger("service.access").bind()
         self._noted: list[tuple[Scope, Exchange]] = []
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether anybody wants them."""
+        return bool(self._logger.is_enabled_for(logging.INFO))
+
+    def count(self, route: str, problem: str) -> None:
+        """Where nobody wants a line: a request that was told this, in no time."""
+        self._metrics.count_request(route, problem)
+
     def tell(self, scope: Scope, exchange: Exchange) -> None:
         """The request is answered, or its client gone."""
         self._count(exchange)
-        if self._logger.is_enabled_for(logging.INFO):
+        if self.has_lines:
             self._log(scope, exchange)
 
     def note(self, scope: Scope, exchange: Exchange) -> None:
@@ -38,7 +47,7 @@ class AccessLog:
         noted, self._noted = self._noted, []
         for _, exchange in noted:
             self._count(exchange)
-        if not self._logger.is_enabled_for(logging.INFO):
+        if not self.has_lines:
             return
         with written_together():
             for scope, exchange in noted:

@@ -1,27 +1,23 @@
 """Requests that came whole are answered by the connection itself: the route's own answer, without ASGI's way to it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import Scope
 
 from service.access_log import AccessLog
 from service.admission import Admission
-from service.direct_call import DirectCall, Way, Whole, problem_answer
+from service.direct_call import DirectCall, Way, Whole
 from service.exchange import Exchange
 from service.front import Found, Front
-from service.http_cycle import Answer, answer_bytes
 from service.known_heads import Known, KnownHeads
-from service.problems import Overloaded, problem_content
 from service.prompt_calls import KnownRequest, PromptCall, PromptCalls
+from service.refusals import Refusals
 from service.request_log import identify
 from service.routing import Head, Received
 
 
 class Direct:
-    """Lean routes that take a body. ASGI's messages, and a task for each request, cost as much as the answer; and a
-    server that is asked for more than it can do spends its time on refusals: each that is cheaper is an answer.
-    """
+    """Lean routes that take a body. ASGI's messages, and a task for each request, cost as much as the answer."""
 
     def __init__(self, front: Front, admission: Admission, access_log: AccessLog, has_origins: bool = False) -> None:
         """`has_origins`: something stands in front of the routes that has its word where a request names its origin."""
@@ -32,8 +28,7 @@ class Direct:
         self._prompt_calls = PromptCalls(self._way)
         self._has_origins = has_origins
         self.heads = KnownHeads()
-        # By how many wait.
-        self._refusals: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+        self.refusals = Refusals(admission, access_log)
 
     def find(self, scope: Scope) -> Found | None:
         """The route, if it is one that needs a place for a request's body."""
@@ -80,31 +75,15 @@ class Direct:
             identify(whole.scope, whole.exchange)
         else:
             whole.known.begin(whole.exchange)
-        refusal = self._refused(found, whole.exchange)
+        refusal = self.refusals.answer(found, whole.exchange)
         self.access_log.note(whole.scope, whole.exchange)
         whole.give(refusal)
-
-    def refusal(self, known: Known, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The same as bytes, with these headers too."""
-        known.begin(exchange)
-        status, own, content = self._refused(known.found, exchange)
-        self.access_log.note(known.scope, exchange)
-        return answer_bytes(status, (*headers, *own), content)
 
     def tell_gone(self, known: Known, exchange: Exchange) -> None:
         """Its client left before it began."""
         known.begin(exchange)
         exchange.route = known.found.route.path
         self.access_log.note(known.scope, exchange)
-
-    def _refused(self, found: Found, exchange: Exchange) -> Answer:
-        exchange.route = found.route.path
-        waiting = self.admission.waiting
-        # In a crowd as many wait again and again.
-        content = self._refusals.get(waiting)
-        if content is None:
-            content = self._refusals[waiting] = problem_content(self.admission.overloaded())
-        return problem_answer(Overloaded, content, exchange)
 
     def _read_head(self, whole: Whole) -> Head:
         found, scope, raw = whole.found, whole.scope, whole.raw

@@ -69,17 +69,16 @@ class HttpProtocol(ClosingProtocol):
         return cycle is None or (cycle.response_complete and not cycle.more_body)
 
     def _begin_known(self, direct: "Direct", known: "Known", data: bytes) -> None:
-        self._idle_since = None
-        exchange, seconds = Exchange(self.loop), known.head.seconds
+        seconds = known.head.seconds
         pause = 0.0 if self._refused_at is None else self._pause_seconds(seconds)
         if not pause and not self._admission.has_place(seconds):
-            # Neither a cycle nor anything else is made for it: what a refusal costs is taken from the answers.
-            self._refused_at = self.loop.time()
             self.server_state.total_requests += 1
-            self.transport.write(direct.refusal(known, exchange, self.server_state.default_headers))
+            self.transport.write(direct.refusals.of_known(known, self.server_state.default_headers, self.loop))
             self._become_idle()
+            self._refused_at = self._idle_since
             return
-        self.cycle = cycle = KnownCycle(known, data, exchange, self)
+        self._idle_since = None
+        self.cycle = cycle = KnownCycle(known, data, Exchange(self.loop), self)
         if pause:
             self.loop.call_later(pause, self._begin, cycle, self.app)
         else:
