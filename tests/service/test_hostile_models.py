@@ -19,7 +19,7 @@ def test_each_is_refused_with_its_reason_and_in_time(tmp_path: Path) -> None:
     """One after another, by load, in a running service; meanwhile and after all of them the good one answers."""
     publish(tmp_path, "timeseries", "1", timeseries_model())
     taken: dict[str, float] = {}
-    with process(tmp_path, HEED_WORKERS="2", HEED_MODEL_CONTROL="explicit", HEED_MODEL_TRIAL_SECONDS="1") as started:
+    with process(tmp_path, HEED_WORKERS="2", HEED_MODEL_CONTROL="explicit", HEED_MODEL_TRIAL_SECONDS="4") as started:
         port = port_of(greeting(started, 1))
         for number, (what, hostile) in enumerate(HOSTILE.items()):
             name = f"hostile{number}"
