@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from benchmarks.environments import BASE
 from benchmarks.processes import ROOT
@@ -45,22 +47,40 @@ class Arrivals:
         return self.refused + self.broken
 
 
+@dataclass(frozen=True)
+class Step:
+    """What the clients do for so many seconds, on at most so many connections: ask a question at a rate, or at so many
+    times the rate that was answered in the step before; where neither is said, each asks as soon as the one before is
+    answered.
+    """
+
+    question: Question
+    seconds: int
+    connections: int = MAX_CONNECTIONS
+    per_second: float | None = None
+    of_the_last: float | None = None
+
+
 def arrive(
     address: str, question: Question, per_second: float, seconds: int, connections: int = MAX_CONNECTIONS
 ) -> Arrivals:
     """Ask a question at this rate for so long, on at most so many connections: what finds none free waits for one, and
     its latency counts while it does.
     """
-    return _generated(address, question, {"per_second": per_second, "seconds": seconds, "connections": connections})
+    return in_turn(address, [Step(question, seconds, connections, per_second)])[0]
 
 
 def saturate(address: str, question: Question, connections: int, seconds: int) -> Arrivals:
     """Ask a question for so long, on each of so many connections as soon as the one before is answered."""
-    return _generated(address, question, {"connections": connections, "seconds": seconds})
+    return in_turn(address, [Step(question, seconds, connections)])[0]
 
 
-def _generated(address: str, question: Question, how: dict[str, float]) -> Arrivals:
-    task = {"port": int(address.rpartition(":")[2]), "request": question.raw(address).hex(), **how}
+def in_turn(address: str, steps: Sequence[Step]) -> list[Arrivals]:
+    """One step after another, by the same clients: what they have connected stays so."""
+    task = {
+        "port": int(address.rpartition(":")[2]),
+        "steps": [{**vars(step), "question": step.question.raw(address).hex()} for step in steps],
+    }
     done = subprocess.run(
         [BASE, "-m", "benchmarks.generator"],
         cwd=ROOT,
@@ -69,44 +89,82 @@ def _generated(address: str, question: Question, how: dict[str, float]) -> Arriv
         text=True,
         check=True,
     )
-    return Arrivals(**json.loads(done.stdout))
+    return [Arrivals(**arrivals) for arrivals in json.loads(done.stdout)]
+
+
+class _Tally:
+    """What came of one step."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.lateness: list[float] = []
+        self.refused = self.broken = 0
+
+    def arrivals(self, seconds: float, cpu_share: float) -> Arrivals:
+        """Of a step that was to take so long."""
+        return Arrivals(
+            asked_per_second=(len(self.latencies) + self.refused + self.broken) / seconds,
+            answered_per_second=len(self.latencies) / seconds,
+            p50_ms=percentile(self.latencies, 50) * 1000,
+            p99_ms=percentile(self.latencies, 99) * 1000,
+            refused=self.refused,
+            broken=self.broken,
+            late_p99_ms=percentile(self.lateness, 99) * 1000,
+            cpu_share=cpu_share,
+        )
 
 
 class _Generator:
     """One thread and epoll: at thousands of requests a second an event loop would be slower than the server."""
 
-    def __init__(self, port: int, request: bytes, connections: int) -> None:
+    def __init__(self, port: int) -> None:
         self._address = ("127.0.0.1", port)
-        self._request = request
-        self._connections = connections
         self._epoll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._intended: dict[int, float] = {}
         self._received: dict[int, bytes] = {}
         self._connecting: set[int] = set()
         self._idle: list[int] = []
-        self._waiting: deque[float] = deque()
-        self.latencies: list[float] = []
-        self.lateness: list[float] = []
-        self.refused = self.broken = 0
+        # Of the step that is done now.
+        self._tally = _Tally()
+        self._request = b""
+        self._connections = 0
 
-    def run(self, per_second: float, seconds: float) -> None:
+    def do(self, step: dict[str, Any], last: Arrivals | None) -> Arrivals:
+        """One step, after this one."""
+        self._tally = _Tally()
+        self._request, self._connections = bytes.fromhex(step["question"]), step["connections"]
+        started, used = time.perf_counter(), time.process_time()
+        rate = step["per_second"]
+        if step["of_the_last"] is not None:
+            assert last is not None, "the first step has none before it"
+            rate = step["of_the_last"] * last.answered_per_second
+        if rate is None:
+            self._saturate(step["seconds"])
+        else:
+            self._run(rate, step["seconds"])
+        cpu_share = (time.process_time() - used) / (time.perf_counter() - started)
+        return self._tally.arrivals(step["seconds"], cpu_share)
+
+    def _run(self, per_second: float, seconds: float) -> None:
         """Send, and wait for what was sent."""
         total, sent, started = int(per_second * seconds), 0, time.perf_counter()
         last = started + seconds + PATIENCE_SECONDS
-        while (sent < total or self._intended or self._waiting) and (now := time.perf_counter()) < last:
+        waiting: deque[float] = deque()
+        while (sent < total or self._intended or waiting) and (now := time.perf_counter()) < last:
             due = min(total, int((now - started) * per_second) + 1)
             for number in range(sent, due):
-                self._waiting.append(started + number / per_second)
+                waiting.append(started + number / per_second)
             sent = due
-            while self._waiting and self._send(self._waiting[0], now):
-                self._waiting.popleft()
+            while waiting and self._send(waiting[0], now):
+                waiting.popleft()
             until = started + sent / per_second if sent < total else last
             # Half a millisecond at least: fewer turns, each with more to do, leave more of the core to the server.
             self._look(max(0.0005, until - time.perf_counter()) if sent < total else 0.1)
-        self.broken += len(self._intended) + len(self._waiting)
+        self._tally.broken += len(waiting)
+        self._give_up()
 
-    def saturate(self, seconds: float) -> None:
+    def _saturate(self, seconds: float) -> None:
         """Keep all connections busy, then wait for the last answers."""
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
@@ -115,21 +173,25 @@ class _Generator:
             self._look(end - now)
         while self._intended and time.perf_counter() < end + PATIENCE_SECONDS:
             self._look(0.1)
-        self.broken += len(self._intended)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        for file in list(self._intended):
+            self._lose(file)
 
     def _look(self, seconds: float) -> None:
         for file, _ in self._epoll.poll(seconds):
             self._go_on(file)
 
     def _send(self, intended: float, now: float) -> bool:
-        if not self._idle and len(self._sockets) >= self._connections:
+        if len(self._intended) >= self._connections:
             return False
         file = self._idle.pop() if self._idle else self._connect()
         if file is None:
-            self.broken += 1
+            self._tally.broken += 1
             return True
         self._intended[file] = intended
-        self.lateness.append(now - intended)
+        self._tally.lateness.append(now - intended)
         self._write(file)
         return True
 
@@ -180,9 +242,9 @@ class _Generator:
             return
         intended = self._intended.pop(file)
         if content[9:12] == b"200":
-            self.latencies.append(time.perf_counter() - intended)
+            self._tally.latencies.append(time.perf_counter() - intended)
         else:
-            self.refused += 1
+            self._tally.refused += 1
         if b"\r\nconnection: close\r\n" in content[:1024].lower():
             self._close(file)
         else:
@@ -191,7 +253,7 @@ class _Generator:
     def _lose(self, file: int) -> None:
         # An idle connection that the server closed lost no request.
         if self._intended.pop(file, None) is not None:
-            self.broken += 1
+            self._tally.broken += 1
         elif file in self._idle:
             self._idle.remove(file)
         self._close(file)
@@ -199,6 +261,7 @@ class _Generator:
     def _close(self, file: int) -> None:
         self._epoll.unregister(file)
         self._received.pop(file, None)
+        self._connecting.discard(file)
         self._sockets.pop(file).close()
 
 
@@ -221,24 +284,11 @@ def main() -> None:
     task = json.load(sys.stdin)
     # A collection of the latencies' list would be a pause of the clients.
     gc.disable()
-    generator = _Generator(task["port"], bytes.fromhex(task["request"]), task["connections"])
-    started, used = time.perf_counter(), time.process_time()
-    if "per_second" in task:
-        generator.run(task["per_second"], task["seconds"])
-    else:
-        generator.saturate(task["seconds"])
-    asked = len(generator.latencies) + generator.refused + generator.broken
-    arrivals = Arrivals(
-        asked_per_second=asked / task["seconds"],
-        answered_per_second=len(generator.latencies) / task["seconds"],
-        p50_ms=percentile(generator.latencies, 50) * 1000,
-        p99_ms=percentile(generator.latencies, 99) * 1000,
-        refused=generator.refused,
-        broken=generator.broken,
-        late_p99_ms=percentile(generator.lateness, 99) * 1000,
-        cpu_share=(time.process_time() - used) / (time.perf_counter() - started),
-    )
-    json.dump(asdict(arrivals), sys.stdout)
+    generator = _Generator(task["port"])
+    done: list[Arrivals] = []
+    for step in task["steps"]:
+        done.append(generator.do(step, done[-1] if done else None))
+    json.dump([asdict(arrivals) for arrivals in done], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from benchmarks.contestants import BY_NAME, HEED, MOSEC, READY, started
-from benchmarks.generator import Arrivals, arrive, saturate
+from benchmarks.generator import Arrivals, Step, arrive, in_turn, saturate
 from benchmarks.load import Load, drive
 from benchmarks.memory import resident_mib
 from benchmarks.plan import Plan
@@ -23,8 +24,9 @@ from service.cores import usable_cores
 LIVE = "/v2/health/live"
 STEADY, FLOOD = 0.7, 1.3
 STEADY_ROUNDS = 5
-# A crowd is there from its first moment on; a flood begins with thousands of new connections, once.
-CROWD_PARTS, FLOOD_PARTS = 6, 1
+# An overload's minute is in so many parts, the capacity measured between them: the machine's clock drifts by more than
+# what is measured. The clients of a flood stay connected: it begins with thousands of new connections, once.
+PARTS = 6
 # As many as are answered most at.
 CONNECTIONS = 128
 CROWD = 4
@@ -121,24 +123,9 @@ class Part(Generic[Overload]):
         return self.load.per_second if isinstance(self.load, Load) else self.load.answered_per_second
 
 
-def _in_parts(
-    seconds: int,
-    count: int,
-    watch: Watch,
-    server: Running,
-    capacity: Callable[[], float],
-    overload: Callable[[float, int], Overload],
-) -> list[Part[Overload]]:
-    """The overload's time in so many parts, the capacity measured between them: the machine's clock drifts."""
-    parts: list[Part[Overload]] = []
-    before = capacity()
-    for _ in range(count):
-        with _watched(server, watch):
-            load = overload(before, max(1, seconds // count))
-        after = capacity()
-        parts.append(Part(before, load, after))
-        before = after
-    return parts
+def _parts(capacities: Sequence[float], loads: Sequence[Overload]) -> list[Part[Overload]]:
+    """Each load with the capacities around it."""
+    return [Part(before, load, after) for (before, after), load in zip(pairwise(capacities), loads, strict=True)]
 
 
 def _told(parts: Sequence[Part[Overload]]) -> str:
@@ -158,12 +145,14 @@ def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
     def capacity() -> float:
         return drive(server.address, [question], CONNECTIONS, plan.turn_seconds).per_second
 
-    def overload(_: float, seconds: int) -> Load:
-        return drive(server.address, [question], connections, seconds)
-
-    parts = _in_parts(plan.overload_seconds, CROWD_PARTS, watch, server, capacity, overload)
+    capacities, loads = [capacity()], list[Load]()
+    for _ in range(PARTS):
+        with _watched(server, watch):
+            loads.append(drive(server.address, [question], connections, _part_seconds(plan)))
+        capacities.append(capacity())
+    parts = _parts(capacities, loads)
     note = (
-        f"{connections} connections for {plan.overload_seconds} s in {CROWD_PARTS} parts"
+        f"{connections} connections for {plan.overload_seconds} s in {PARTS} parts"
         f"{'' if size else ', though this version has no queue'}: {_told(parts)}"
     )
     return {
@@ -174,27 +163,28 @@ def _crowd(plan: Plan, server: Running, question: Question) -> dict[Claim, Figur
 
 def _flood(plan: Plan, server: Running, question: Question) -> dict[Claim, Figure]:
     hurried = replace(question, headers={"X-Request-Timeout-Ms": str(DEADLINE_MS)})
+    calm = Step(question, plan.turn_seconds, CONNECTIONS)
+    flood = Step(hurried, _part_seconds(plan), of_the_last=FLOOD)
     watch = Watch()
-
-    def capacity() -> float:
-        return saturate(server.address, question, CONNECTIONS, plan.turn_seconds).answered_per_second
-
-    def overload(before: float, seconds: int) -> Arrivals:
-        return arrive(server.address, hurried, FLOOD * before, seconds)
-
-    parts = _in_parts(plan.overload_seconds, FLOOD_PARTS, watch, server, capacity, overload)
-    floods = [part.load for part in parts]
+    with _watched(server, watch):
+        done = in_turn(server.address, [calm, *[flood, calm] * PARTS])
+    floods = done[1::2]
+    parts = _parts([it.answered_per_second for it in done[::2]], floods)
     note = (
-        f"{_each(it.asked_per_second for it in floods)} a second for {plan.overload_seconds} s: "
-        f"{_told(parts)}; slowest probe {max(watch.latencies_ms):.0f} ms; "
-        f"the generator took {floods[-1].cpu_share:.0%} of a core"
+        f"{_each(it.asked_per_second for it in floods)} a second for {plan.overload_seconds} s in {PARTS} parts: "
+        f"{_told(parts)}; of the capacity {', '.join(f'{part.share:.0%}' for part in parts)}; slowest probe "
+        f"{max(watch.latencies_ms):.0f} ms; the generator took {floods[-1].cpu_share:.0%} of a core"
     )
-    slowest = max(it.p99_ms for it in floods)
-    p99 = f"{slowest:.0f} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
+    tails = [it.p99_ms for it in floods]
+    p99 = f"{_each(tails)} ms, deadline {DEADLINE_MS} ms, from when it was meant to be sent"
     return {
         Claim.FLOOD_GOODPUT: Figure(statistics.median(part.share for part in parts), note),
-        Claim.FLOOD_P99: Figure(slowest / DEADLINE_MS, p99),
+        Claim.FLOOD_P99: Figure(statistics.median(tails) / DEADLINE_MS, p99),
     }
+
+
+def _part_seconds(plan: Plan) -> int:
+    return max(1, plan.overload_seconds // PARTS)
 
 
 @contextmanager

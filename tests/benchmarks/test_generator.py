@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.generator import arrive, percentile, saturate
+from benchmarks.generator import Step, arrive, in_turn, percentile, saturate
 from benchmarks.questions import Question
 
 
@@ -72,6 +72,19 @@ def test_a_closed_loop_asks_again_once_answered(server: Server, address: str, bo
     assert asked > 30
     assert (arrivals.answered_per_second, arrivals.refused) == ((asked, 0) if is_answered else (0, asked))
     assert (arrivals.asked_per_second, arrivals.broken) == (asked, 0)
+
+
+def test_the_same_clients_take_one_step_after_another(server: Server, address: str) -> None:
+    """On the connections that they have, at the rate that they were answered before, or a part of it."""
+    question = Question("any", "/", "text/plain", b"answer me")
+    refused = Question("any", "/", "text/plain", b"refuse me")
+    steps = [Step(question, 1, connections=3), Step(refused, 1, of_the_last=0.1), Step(question, 1, 2, per_second=20)]
+    closed, part, rate = in_turn(address, steps)
+
+    assert len(set(server.askers)) == 3
+    assert part.refused == part.asked_per_second == int(0.1 * closed.answered_per_second)
+    assert (part.answered_per_second, part.broken) == (0, 0)
+    assert (rate.answered_per_second, rate.refused, rate.broken) == (20, 0, 0)
 
 
 def test_a_server_that_is_not_there_loses_everything() -> None:
