@@ -26,6 +26,9 @@ MAX_CONNECTIONS = 8192
 # After the last request is sent, so long is waited for answers.
 PATIENCE_SECONDS = 10
 RECEIVED_BYTES = 65536
+# As good clients do, a connection that was not used for so long is closed before the server does that: what is sent at
+# the same moment would be lost. Looked at before each step.
+IDLE_SECONDS = 45
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class _Generator:
         self._received: dict[int, bytes] = {}
         self._connecting: set[int] = set()
         self._idle: list[int] = []
+        # When it was asked on each the last time.
+        self._used: dict[int, float] = {}
         # Of the step that is done now.
         self._tally = _Tally()
         self._request = b""
@@ -134,6 +139,7 @@ class _Generator:
         """One step, after this one."""
         self._tally = _Tally()
         self._request, self._connections = bytes.fromhex(step["question"]), step["connections"]
+        self._close_long_idle()
         started, used = time.perf_counter(), time.process_time()
         rate = step["per_second"]
         if step["of_the_last"] is not None:
@@ -174,6 +180,12 @@ class _Generator:
         while self._intended and time.perf_counter() < end + PATIENCE_SECONDS:
             self._look(0.1)
         self._give_up()
+
+    def _close_long_idle(self) -> None:
+        last = time.perf_counter() - IDLE_SECONDS
+        for file in [one for one in self._idle if self._used[one] < last]:
+            self._idle.remove(file)
+            self._close(file)
 
     def _give_up(self) -> None:
         for file in list(self._intended):
@@ -240,7 +252,7 @@ class _Generator:
         if not _is_whole(content):
             self._received[file] = content
             return
-        intended = self._intended.pop(file)
+        self._used[file] = intended = self._intended.pop(file)
         if content[9:12] == b"200":
             self._tally.latencies.append(time.perf_counter() - intended)
         else:
@@ -262,6 +274,7 @@ class _Generator:
         self._epoll.unregister(file)
         self._received.pop(file, None)
         self._connecting.discard(file)
+        self._used.pop(file, None)
         self._sockets.pop(file).close()
 
 

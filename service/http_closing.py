@@ -1,6 +1,8 @@
 """How a connection ends: idle for long, or with its last words, which its client can read whatever it still sends."""
 
 import asyncio
+import fcntl
+import termios
 from collections import deque
 from contextvars import Context
 
@@ -14,6 +16,8 @@ from service.request_id import HEADER, new_request_id
 
 # The rest of a body whose request is answered already is read no longer.
 LINGERING_SECONDS = 5
+# What came is read within this.
+UNREAD_SECONDS = 1
 
 
 class ClosingProtocol(HttpToolsProtocol):
@@ -45,10 +49,19 @@ class ClosingProtocol(HttpToolsProtocol):
         if self._idle_since is None or self.transport.is_closing():
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and self._has_unread():
+            left = UNREAD_SECONDS
         if left > 0:
             self._idle_timer = self.loop.call_later(left, self._close_if_idle_for_long, context=Context())
         else:
             self.transport.close()
+
+    def _has_unread(self) -> bool:
+        """Whether something came that the event loop has not come to read yet: a request, most likely. A connection
+        that is closed then is reset.
+        """
+        file = self.transport.get_extra_info("socket").fileno()
+        return any(fcntl.ioctl(file, termios.FIONREAD, bytes(4)))
 
     def _close_if_lingering(self, cycle: Cycle) -> None:
         if cycle.more_body and not self.transport.is_closing():
@@ -102,5 +115,9 @@ class ClosingProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _close_if_idle(self) -> None:
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+        if self.transport.is_closing() or not (self.cycle is None or self.cycle.response_complete):
+            return
+        if self._has_unread():
+            self.loop.call_later(UNREAD_SECONDS, self._close_if_idle)
+        else:
             self.transport.close()

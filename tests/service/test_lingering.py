@@ -1,5 +1,6 @@
 """Refused before the body was read: the rest is read for a time, so that the answer can be, and no longer."""
 
+import asyncio
 import json
 import select
 import socket
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from service.app import create_app
 from service.http_closing import LINGERING_SECONDS
+from service.http_protocol import HttpProtocol
 from service.settings import Settings
 from tests.service.listening import Listening, listening
 from tests.service.patience import A_WHILE_SECONDS, PATIENCE_SECONDS, wait_until
@@ -199,3 +202,41 @@ def test_connection_is_kept_from_its_last_answer_on(one_model: Path) -> None:
 
     assert rest == b""
     assert seconds < PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_request_that_came_while_others_were_closed_is_answered(one_model: Path, is_stopping: bool) -> None:
+    """The time of many idle connections may be over at once: what comes until it is one's turn is not thrown away."""
+    service = create_app(Settings(model_repository=one_model))
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        may_go_on.wait(PATIENCE_SECONDS)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == "/busy":
+            while is_stopping and not all(draining(one) for one in server.server.server_state.connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            # Once the loop goes on, it is as late for this as for the idle connection, and this comes first.
+            asyncio.get_running_loop().call_later(0.01, hold)
+            time.sleep(1.1)  # noqa: ASYNC251  # it is held up on purpose
+        await service(scope, receive, send)
+
+    with listening(app, keep_alive_seconds=1) as server, server.connected() as idle, server.connected() as other:
+        idle.sendall(asked("/v2/health/live"))
+        assert answer_on(idle)[0] == 200
+        other.sendall(asked("/busy"))
+        server.server.should_exit = is_stopping
+        assert is_held.wait(PATIENCE_SECONDS)
+        idle.sendall(asked("/v2/health/live"))
+        may_go_on.set()
+
+        assert [answer_on(one)[0] for one in (other, idle)] == [404, 200]
+        assert until_closed(idle) == b""
+
+
+def draining(connection: object) -> bool:
+    """Whether it was told that the server stops."""
+    assert isinstance(connection, HttpProtocol)
+    return connection._is_draining  # nobody else is told
