@@ -109,6 +109,9 @@ class Call(ABC):
             self.ended(result, error)
         except Exception:  # noqa: BLE001  # the edge: who is answered together with this one must be answered too
             structlog.get_logger("service.call").exception("an answer was not given")
+        if error is not None:
+            # It holds the frames that it came through, and they hold it: only the garbage collection would find them.
+            error.__traceback__ = None
 
 
 class Outcome(Generic[Known]):

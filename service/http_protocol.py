@@ -1,11 +1,13 @@
 """The connection: when a request begins, and in whose hands; what came whole is answered first."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
 from uvicorn._types import ASGI3Application
 
 from service.admission import ADMISSION, PROBES, Admission
+from service.call import Call
 from service.exchange import GONE, STATE, Exchange, Running
 from service.http_closing import LINGERING_SECONDS, ClosingProtocol
 from service.http_cycle import Cycle, KnownCycle
@@ -23,6 +25,13 @@ MAX_HEAD_BYTES = 64 * 1024
 DRAINING_SECONDS = 0.5
 
 
+class _Probe(Call):
+    """A probe on its way through the application, which tells its end itself."""
+
+    def ended(self, result: Any, error: BaseException | None) -> None:
+        """It is told."""
+
+
 class HttpProtocol(ClosingProtocol):
     """Each request goes straight to its route where it can, else through ASGI. The parser holds a head of any size, so
     it is counted here.
@@ -36,6 +45,7 @@ class HttpProtocol(ClosingProtocol):
     # The loop's time when the request before was refused for want of a place, if it was.
     _refused_at: float | None = None
     _is_reading = False
+    transport: Outgoing  # type: ignore[assignment]  # all of a transport that is used
     # The request that begins once what came with its head is read; only then is it known whether it came whole.
     _arrived: tuple[Cycle, ASGI3Application] | None = None
 
@@ -101,11 +111,19 @@ class HttpProtocol(ClosingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits for an answer is gone: neither decoding nor a run is done for it any more."""
         super().connection_lost(exc)
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
         if self._task is not None and self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._task.cancel(GONE)
+        self._forget()
+
+    def _forget(self) -> None:
+        """All that knows the connection: else only the garbage collection would find it, and where many clients come
+        and go it would stop all answers again and again.
+        """
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self.cycle = self._running = self._task = self._arrived = self._idle_timer = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def _start_asgi_task(  # type: ignore[override]  # the class of cycles is ours
         self, cycle: Cycle, app: ASGI3Application
@@ -120,7 +138,7 @@ class HttpProtocol(ClosingProtocol):
     def _arrive(self, cycle: Cycle, app: ASGI3Application) -> None:
         """Begin to answer: probes now, all else when its turn comes. Where no place is left it is refused, now too."""
         if cycle.scope["path"].endswith(PROBES):
-            self._start(cycle, app)
+            self._start_probe(cycle, app)
             return
         if pause := self._pause_seconds(self._seconds(cycle)):
             self.loop.call_later(pause, self._begin, cycle, app)
@@ -152,11 +170,11 @@ class HttpProtocol(ClosingProtocol):
         direct.refuse(found, cycle)
 
     def _start_known(self, direct: "Direct", cycle: KnownCycle) -> None:
-        self._running = cycle
         if cycle.disconnected:
             # While it stood in line.
             direct.tell_gone(cycle.known, cycle.exchange)
         else:
+            self._running = cycle
             self._task = call = direct.call_of_known(cycle.known, cycle, self.tasks)
             call.go_on()
 
@@ -173,6 +191,13 @@ class HttpProtocol(ClosingProtocol):
         else:
             self._task = call = direct.call(cycle, self.tasks)
             call.go_on()
+
+    def _start_probe(self, cycle: Cycle, app: ASGI3Application) -> None:
+        """Answered in this moment, if it waits for nothing: a turn may be long, and a task takes two."""
+        self._running = cycle
+        self._task = probe = _Probe(cycle.exchange, cycle.run_asgi(app), self.tasks)
+        copy_context().run(probe.go_on)
+        self.transport.flush()
 
     def _is_whole(self, cycle: Cycle, direct: "Direct") -> bool:
         """Whether it can be answered without ASGI."""

@@ -6,8 +6,10 @@ import gc
 # From malloc.h.
 M_MMAP_THRESHOLD = -3
 MAPPED_FROM_BYTES = 2**20
-# Objects that are made and not yet gone before the collector looks; everything stands still meanwhile.
-YOUNG_OBJECTS = 50_000
+# Once so many objects were made that are not gone yet, the collector looks at them, and all stands still for some
+# milliseconds. At those that are in use it looks again after so many times, and at all there is after so many of these.
+# What requests and connections leave behind goes without it.
+YOUNG_OBJECTS, OLDER, OLDEST = 10_000, 100, 100
 
 
 def return_freed_memory() -> None:
@@ -23,4 +25,4 @@ def quieten_collector() -> None:
     """What is there now stays: the collector need not look at it again, nor look as often at what comes and goes."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 100)
+    gc.set_threshold(YOUNG_OBJECTS, OLDER, OLDEST)

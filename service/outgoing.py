@@ -3,6 +3,7 @@ first answer finds the others there, and a system call between two answers slows
 """
 
 import asyncio
+from typing import Any
 
 # Where the connections of one server find their outbox.
 OUTBOX = "heed_outbox"
@@ -35,23 +36,19 @@ class Outbox:
 class Outgoing:
     """A connection's transport, which sends what is written to it at the end of the turn, or before it is closed."""
 
-    __slots__ = (
-        "_kept", "_outbox", "_size", "_transport",
-        "can_write_eof", "get_extra_info", "is_closing", "pause_reading", "resume_reading", "set_protocol",
-    )  # fmt: skip
+    __slots__ = ("_kept", "_outbox", "_size", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
         self._outbox = outbox
         self._kept: list[bytes] = []
         self._size = 0
-        # The transport's own; some of them are asked for several times in each request.
-        self.can_write_eof = transport.can_write_eof
-        self.get_extra_info = transport.get_extra_info
+        # The transport's own, asked several times in each request. All others are looked up, which is seldom: what a
+        # connection keeps, the garbage collection looks at.
         self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self.set_protocol = transport.set_protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """Keep it until the end of the turn."""
