@@ -53,8 +53,8 @@ class Arrivals:
 @dataclass(frozen=True)
 class Step:
     """What the clients do for so many seconds, on at most so many connections: ask a question at a rate, or at so many
-    times the rate that was answered in the step before; where neither is said, each asks as soon as the one before is
-    answered.
+    times the rate that was answered in the step before. What finds no connection free waits for one, and its latency
+    counts while it does. Where no rate is said, each asks as soon as the one before is answered.
     """
 
     question: Question
@@ -62,20 +62,6 @@ class Step:
     connections: int = MAX_CONNECTIONS
     per_second: float | None = None
     of_the_last: float | None = None
-
-
-def arrive(
-    address: str, question: Question, per_second: float, seconds: int, connections: int = MAX_CONNECTIONS
-) -> Arrivals:
-    """Ask a question at this rate for so long, on at most so many connections: what finds none free waits for one, and
-    its latency counts while it does.
-    """
-    return in_turn(address, [Step(question, seconds, connections, per_second)])[0]
-
-
-def saturate(address: str, question: Question, connections: int, seconds: int) -> Arrivals:
-    """Ask a question for so long, on each of so many connections as soon as the one before is answered."""
-    return in_turn(address, [Step(question, seconds, connections)])[0]
 
 
 def in_turn(address: str, steps: Sequence[Step]) -> list[Arrivals]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Generic, TypeVar
 
 from benchmarks.contestants import BY_NAME, HEED, MOSEC, READY, started
-from benchmarks.generator import Arrivals, Step, arrive, in_turn, saturate
+from benchmarks.generator import Arrivals, Step, in_turn
 from benchmarks.load import Load, drive
 from benchmarks.memory import resident_mib
 from benchmarks.plan import Plan
@@ -73,15 +73,18 @@ def measure_overload(plan: Plan) -> dict[Claim, Figure]:
 
 
 def _steady(plan: Plan, server: Running, peer: Running, question: Question) -> dict[Claim, Figure]:
-    """Asked by the clients whose capacity was measured, and as many of them; a peer in turn, at 70 % of its own: how
-    even this machine is.
+    """Asked by the clients whose capacity was measured, on the connections that they have; a peer in turn, at 70 % of
+    its own: how even this machine is.
     """
+    steps = [
+        Step(question, plan.turn_seconds, CONNECTIONS),
+        Step(question, plan.seconds, CONNECTIONS, of_the_last=STEADY),
+    ]
     rounds: list[Arrivals] = []
     others: list[Arrivals] = []
     for _ in range(STEADY_ROUNDS):
         for running, seen in ((server, rounds), (peer, others)):
-            capacity = saturate(running.address, question, CONNECTIONS, plan.turn_seconds).answered_per_second
-            seen.append(arrive(running.address, question, STEADY * capacity, plan.seconds, CONNECTIONS))
+            seen.append(in_turn(running.address, steps)[-1])
     note = (
         f"{_each(it.asked_per_second for it in rounds)} a second on {CONNECTIONS} connections; {_tails(rounds)}; the "
         f"generator sent 99 % within {statistics.median(it.late_p99_ms for it in rounds):.1f} ms, took "

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.generator import Step, arrive, in_turn, percentile, saturate
+from benchmarks.generator import Step, in_turn, percentile
 from benchmarks.questions import Question
 
 
@@ -57,7 +57,7 @@ def address(server: Server) -> str:
 @pytest.mark.parametrize(("body", "answered", "refused"), [(b"answer me", 50, 0), (b"refuse me", 0, 50)])
 def test_everything_sent_is_counted(address: str, body: bytes, answered: int, refused: int) -> None:
     """Answers, refusals and losses add up to the rate times the time."""
-    arrivals = arrive(address, Question("any", "/", "text/plain", body), per_second=50, seconds=1)
+    (arrivals,) = in_turn(address, [Step(Question("any", "/", "text/plain", body), 1, per_second=50)])
 
     assert (arrivals.answered_per_second, arrivals.refused, arrivals.broken) == (answered, refused, 0)
 
@@ -65,7 +65,7 @@ def test_everything_sent_is_counted(address: str, body: bytes, answered: int, re
 @pytest.mark.parametrize(("body", "is_answered"), [(b"answer me", True), (b"refuse me", False)])
 def test_a_closed_loop_asks_again_once_answered(server: Server, address: str, body: bytes, is_answered: bool) -> None:
     """On so many connections, for as long as it should; the server has counted the same."""
-    arrivals = saturate(address, Question("any", "/", "text/plain", body), connections=3, seconds=1)
+    (arrivals,) = in_turn(address, [Step(Question("any", "/", "text/plain", body), 1, connections=3)])
     asked = len(server.askers)
 
     assert len(set(server.askers)) == 3
@@ -92,7 +92,8 @@ def test_a_server_that_is_not_there_loses_everything() -> None:
     with Server() as server:
         port = server.server_port
 
-    arrivals = arrive(f"http://127.0.0.1:{port}", Question("any", "/", "text/plain", b""), per_second=20, seconds=1)
+    step = Step(Question("any", "/", "text/plain", b""), 1, per_second=20)
+    (arrivals,) = in_turn(f"http://127.0.0.1:{port}", [step])
 
     assert (arrivals.answered_per_second, arrivals.refused, arrivals.broken) == (0, 0, 20)
 
